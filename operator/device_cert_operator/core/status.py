@@ -1,0 +1,180 @@
+"""What a status holds, as values: the memory that survives a restart, and nothing that the device itself can tell.
+
+`api/` turns these into the resources' `status` and back; `core/` decides over them; stories replace them whole.
+"""
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from device_cert_operator.core.model import ClockSource, Condition, DeviceIdentity, RevisionRef
+
+
+@dataclass(frozen=True, slots=True)
+class ServedStatus:
+    """What the device serves now, as far as people ask for it. Lists are cut at 64 entries."""
+
+    fingerprint: str
+    subject: str
+    issuer: str
+    serial_number: str
+    not_before: datetime
+    not_after: datetime
+    dns_names: tuple[str, ...] = ()
+    ip_addresses: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class AddressStatus:
+    """declared: `spec.address.host` of the last pass. current: where the device was last proven. reported: its own word."""
+
+    declared: str | None = None
+    current: str | None = None
+    reported: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class IdentityStatus:
+    """device: what it said after log-in. public_key_sha256: the learned or accepted key (not those of our revisions).
+
+    proven_by: `Revision`, `Pin`, `Learned`, `Accepted`, `Verified` or None while unproven.
+    """
+
+    device: DeviceIdentity = DeviceIdentity()
+    public_key_sha256: str | None = None
+    proven_by: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ClockStatus:
+    """offset: device minus operator, written only when it crosses the threshold."""
+
+    source: ClockSource = ClockSource.UNKNOWN
+    offset: timedelta | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Activating:
+    """Persisted before a revision is activated: finished, roll-back included, before any newer turn.
+
+    handle: the path on the device to go back to, where one was assigned. attempts: activations tried.
+    """
+
+    revision: RevisionRef
+    since: datetime
+    previous_handle: str | None = None
+    previous_fingerprint: str | None = None
+    rolling_back: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class FailedRevision:
+    """A revision this device could not serve; binds that revision only."""
+
+    revision: RevisionRef
+    reason: str
+    attempts: int
+    next_attempt_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class RevisionState:
+    """Which revisions the device has, is getting, and could not take."""
+
+    installed: RevisionRef | None = None
+    previous: RevisionRef | None = None
+    activating: Activating | None = None
+    failed: FailedRevision | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CredentialsState:
+    """The log-in budget of one credential version. state: `Untried`, `Accepted` or `Refused`."""
+
+    version: str | None = None
+    state: str = "Untried"
+    refused: int = 0
+    next_probe_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RebootStatus:
+    """The last reboot we asked for. count: how many for this cause within a day, since first_at."""
+
+    at: datetime
+    cause: str
+    count: int = 1
+    first_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class OwnerRef:
+    """The DeviceCertificate that holds this Device."""
+
+    name: str
+    uid: str
+
+
+@dataclass(frozen=True, slots=True)
+class Attempts:
+    """Back-off that a restart must not forget. failures in a row; none before `next_at`."""
+
+    failures: int = 0
+    next_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceStatus:
+    """`Device.status`. observed_generation -1: never reconciled."""
+
+    observed_generation: int = -1
+    address: AddressStatus = AddressStatus()
+    identity: IdentityStatus = IdentityStatus()
+    clock: ClockStatus = ClockStatus()
+    served: ServedStatus | None = None
+    certificate_ref: OwnerRef | None = None
+    revision: RevisionState = RevisionState()
+    capabilities: tuple[str, ...] = ()
+    credentials: CredentialsState = CredentialsState()
+    handled_reboot: str | None = None
+    last_reboot: RebootStatus | None = None
+    unreachable_since: datetime | None = None
+    attempts: Attempts = Attempts()
+    conditions: tuple[Condition, ...] = field(default=())
+
+
+@dataclass(frozen=True, slots=True)
+class MemberStatus:
+    """One device of a DeviceCertificate. turn: the revision number that this device may now install."""
+
+    name: str
+    turn: int | None = None
+    turn_since: datetime | None = None
+    installed: int | None = None
+    secure: bool = False
+    reason: str = ""
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class EffectiveStatus:
+    """What the spec's defaults came to."""
+
+    duration: timedelta
+    renew_before: timedelta
+    algorithm: str
+
+
+@dataclass(frozen=True, slots=True)
+class CertificateStatus:
+    """`DeviceCertificate.status`. revision: the wanted revision's number, 0 before the first."""
+
+    observed_generation: int = -1
+    revision: int = 0
+    certificate: ServedStatus | None = None
+    effective: EffectiveStatus | None = None
+    members: tuple[MemberStatus, ...] = ()
+    renewal_at: datetime | None = None
+    attempts: Attempts = Attempts()
+    last_failure_at: datetime | None = None
+    handled_renew: str | None = None
+    conditions: tuple[Condition, ...] = field(default=())

@@ -1,0 +1,119 @@
+"""What every driver can be asked, and the connection it is handed.
+
+A driver sequences messages of one protocol over a `DeviceConnection` that `net/` has already pinned to one key: it never
+sees addresses, certificates of the connection or passwords. It raises only `DeviceError`s and `Unsupported`.
+A driver instance lives for one visit to one device.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from device_cert_operator.core.model import (
+    Capabilities,
+    ClockReading,
+    DeviceReport,
+    Inventory,
+    KeyPairBundle,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """A device's answer. body: at most the connection's bound. headers: lower-case names."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class DeviceConnection(Protocol):
+    """One conversation with one device over connections that show one pinned key (or plain HTTP, if allowed).
+
+    The connection counts log-ins: it raises CredentialsRejected after the budget, and never sends a log-in that was
+    not allowed. Raises DeviceUnreachable, DeviceBusy, CredentialsRejected, IdentityMismatch, ProtocolViolation.
+    """
+
+    async def post(
+        self, path: str, body: bytes, *, content_type: str, log_in: bool = True, timeout: timedelta | None = None
+    ) -> Reply:
+        """POST, with HTTP Digest (or Basic over TLS) when `log_in` and the device challenges.
+
+        A 401 to a request without log-in is returned, not raised, so that a driver can see what is offered.
+        """
+        ...
+
+    def username_token(self, created_at: datetime) -> "UsernameToken":
+        """A WS-Security UsernameToken for the device's own time; counts as a log-in when `post` carries it."""
+        ...
+
+    @property
+    def encrypted(self) -> bool:
+        """Whether the conversation is TLS pinned to a key (a private key may travel)."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class UsernameToken:
+    """Username, PasswordDigest, Nonce and Created of WS-Security UsernameToken Profile 1.1, ready for the header."""
+
+    username: str
+    password_digest: str
+    nonce: str
+    created: str
+
+    def __repr__(self) -> str:
+        return "UsernameToken(…)"
+
+
+class Driver(Protocol):
+    """One device in one visit. Method names are the words of `core/steps.py`."""
+
+    async def observe(self) -> DeviceReport:
+        """Identity, clock, addresses, HTTPS state and capabilities, in one session."""
+        ...
+
+    async def inventory(self) -> Inventory:
+        """What is in the device's certificate store."""
+        ...
+
+    async def set_clock(self, now: Callable[[], datetime], clock: ClockReading) -> None:
+        """Set the device's UTC time, keeping time zone and daylight saving of `clock`. Never turns NTP into manual."""
+        ...
+
+    async def use_ntp(self, servers: tuple[str, ...], clock: ClockReading) -> None:
+        """Put the device on NTP with these servers."""
+        ...
+
+    async def enable_https(self) -> None:
+        """Switch HTTPS on; makes a self-signed certificate on the device first where it has none. HTTP stays on."""
+        ...
+
+    async def install(self, bundle: KeyPairBundle) -> str:
+        """Put certificate and key into the store, unless they are there (same leaf); returns the path's handle."""
+        ...
+
+    async def activate(self, handle: str) -> None:
+        """Make the HTTPS server use the path; never removes an assignment."""
+        ...
+
+    async def remove(self, handle: str) -> bool:
+        """Remove a path of ours with its certificates and key. False: kept, because something uses it."""
+        ...
+
+    async def reboot(self) -> None:
+        """Ask the device to restart. Returns when it has acknowledged."""
+        ...
+
+
+DriverFactory = Callable[[DeviceConnection], Driver]
+
+__all__ = [
+    "Capabilities",
+    "DeviceConnection",
+    "Driver",
+    "DriverFactory",
+    "Reply",
+    "UsernameToken",
+]
