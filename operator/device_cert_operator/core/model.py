@@ -454,7 +454,8 @@ class RevisionRef:
 class Revision:
     """A published revision Secret without its key.
 
-    given_to: uids of Devices that were given a turn on it. authority_fingerprint: the CA certificate that signed it.
+    given_to: uids of Devices that were given a turn on it. authority_fingerprint: the CA certificate that signed it;
+    authority_der: that certificate, the trust anchor of verdicts, where the Secret holds it.
     """
 
     number: int
@@ -464,6 +465,7 @@ class Revision:
     authority_fingerprint: str
     facts: CertificateFacts
     given_to: frozenset[str] = frozenset()
+    authority_der: bytes = field(default=b"", repr=False)
 
     @property
     def ref(self) -> RevisionRef:

@@ -1,0 +1,1 @@
+"""The stories: what happens to a Device and to a DeviceCertificate, from top to bottom."""

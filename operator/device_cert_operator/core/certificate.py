@@ -1,0 +1,451 @@
+"""What to do for one DeviceCertificate now: which names, whether to issue, whose turn it is, what may go.
+
+Whether to issue is decided from the wanted revision, the spec and the proven addresses, never from what happens to be
+served: a device that somebody tampered with gets its revision again, not a new one.
+"""
+
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime
+
+from device_cert_operator.core.conditions import find, status_of
+from device_cert_operator.core.installation import key_type_of
+from device_cert_operator.core.model import (
+    AddressPolicy,
+    DesiredCertificate,
+    DesiredDevice,
+    KeyAlgorithm,
+    KeyType,
+    Names,
+    Revision,
+    RevisionRef,
+    names_of,
+)
+from device_cert_operator.core.schedule import TURN_LASTS, effective_renew_before, renewal_time
+from device_cert_operator.core.status import CertificateStatus, DeviceStatus, MemberStatus
+from device_cert_operator.core.steps import Rest, State
+from device_cert_operator.errors import OperatorError
+from device_cert_operator.reasons import Reason
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One device that the DeviceCertificate lists. desired None: there is no such Device.
+
+    claimed_by: the name of another DeviceCertificate that holds the Device.
+    """
+
+    name: str
+    desired: DesiredDevice | None = None
+    status: DeviceStatus = DeviceStatus()
+    claimed_by: str | None = None
+    holds: bool = False
+
+    @property
+    def identified(self) -> bool:
+        return self.desired is not None and status_of(self.status.conditions, "Identified") == "True"
+
+    @property
+    def stalled(self) -> bool:
+        return status_of(self.status.conditions, "Stalled") == "True"
+
+    @property
+    def secure(self) -> bool:
+        return status_of(self.status.conditions, "Secure") == "True"
+
+    @property
+    def key_types(self) -> frozenset[str]:
+        return frozenset(self.status.capabilities) & {str(kind) for kind in KeyType}
+
+    def names(self) -> Names:
+        """The address where the device was proven; before that, the declared one. Policy Report: the declared one."""
+        if self.desired is None:
+            return Names()
+        proven = self.status.address.current
+        follows = self.desired.address_policy is AddressPolicy.FOLLOW
+        return names_of(proven if proven and follows else self.desired.host)
+
+
+@dataclass(frozen=True, slots=True)
+class AuthorityState:
+    """The CA as far as decisions go. problem: why it cannot be used. warnings: (reason, sentence)."""
+
+    fingerprint: str | None = None
+    not_after: datetime | None = None
+    problem: OperatorError | None = None
+    warnings: tuple[tuple[Reason, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class CertificateSituation:
+    """One look. revisions: all that exist, by number. copied: the fingerprint in `secretName`, None when absent.
+
+    live_uids: Devices of the namespace that exist.
+    """
+
+    desired: DesiredCertificate
+    status: CertificateStatus
+    now: datetime
+    members: tuple[Member, ...]
+    revisions: tuple[Revision, ...]
+    authority: AuthorityState
+    live_uids: frozenset[str] = frozenset()
+    copied: str | None = None
+
+    @property
+    def wanted(self) -> Revision | None:
+        return self.revisions[-1] if self.revisions else None
+
+
+# ------------------------------------------------------------------------------------------------ steps
+
+
+@dataclass(frozen=True, slots=True)
+class RecordRenew:
+    """Remember the renew request as handled; it is part of the inputs, so a new revision follows."""
+
+    request: str
+
+
+@dataclass(frozen=True, slots=True)
+class Issue:
+    """Sign and publish a new revision."""
+
+    reason: Reason
+    message: str
+    names: Names
+    key_type: KeyType
+    input_hash: str
+
+
+@dataclass(frozen=True, slots=True)
+class GiveTurn:
+    """Let this device install the wanted revision: its uid goes onto the revision, then its turn into the status."""
+
+    device: str
+    device_uid: str
+    revision: Revision
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteRevision:
+    """Delete a revision that no device needs any more."""
+
+    revision: Revision
+
+
+@dataclass(frozen=True, slots=True)
+class WriteCopy:
+    """Write the proven key pair to `spec.secretName`."""
+
+    revision: Revision
+
+
+CertificateStep = RecordRenew | Issue | GiveTurn | DeleteRevision | WriteCopy
+
+
+@dataclass(frozen=True, slots=True)
+class CertificatePlan:
+    """next: one step, or the rest. members: the complete list for the status, turns included."""
+
+    next: CertificateStep | Rest
+    members: tuple[MemberStatus, ...]
+
+
+def decide_certificate(s: CertificateSituation) -> CertificatePlan:
+    """The first thing to do; the status of the members is computed on every path."""
+    members = tuple(_member_status(member, s) for member in sorted(s.members, key=lambda member: member.name))
+    for choose in CHOICES:
+        if (choice := choose(s, members)) is not None:
+            return CertificatePlan(choice, members)
+    return CertificatePlan(Rest(State.SETTLED, Reason.SETTLED, "Nothing is left to do."), members)
+
+
+# ------------------------------------------------------------------------------------------------ names
+
+
+def wanted_names(s: CertificateSituation) -> Names:
+    """What the SAN has to hold: from the spec, and from addresses where devices were proven; nothing else."""
+    names = names_of(*s.desired.dns_names, *s.desired.ip_addresses)
+    if s.desired.include_device_addresses:
+        for member in s.members:
+            names = names | member.names()
+    return names
+
+
+def choose_key_type(s: CertificateSituation) -> KeyType:
+    """Auto: ECDSA P-256 where every device lists it, else RSA; a device never asked counts as RSA."""
+    algorithm, size = s.desired.algorithm, s.desired.key_size
+    if algorithm is KeyAlgorithm.AUTO:
+        every = all(KeyType.ECDSA_P256 in member.key_types for member in s.members if member.desired is not None)
+        return KeyType.ECDSA_P256 if every else KeyType.RSA_2048
+    if algorithm is KeyAlgorithm.ECDSA:
+        return KeyType(f"ECDSA-P{size or 256}")
+    return KeyType(f"RSA-{size or 2048}")
+
+
+def input_hash(s: CertificateSituation, names: Names) -> str:
+    """`<spec>-<names>`: equal inputs make an equal revision. The first half tells that the spec changed.
+
+    The spec half holds everything that shapes the certificate but the devices' addresses and the CA: subject, extra
+    names, key parameters, duration and the last handled renew request.
+    """
+    desired = s.desired
+    shape = {
+        "subject": asdict(desired.subject),
+        "names": sorted((*desired.dns_names, *desired.ip_addresses)),
+        "addresses": desired.include_device_addresses,
+        "devices": sorted(desired.devices),
+        "key": [desired.algorithm, desired.key_size],
+        "duration": desired.duration.total_seconds(),
+        "renew": s.status.handled_renew,
+    }
+    return f"{_digest(shape)}-{_digest([*names.all, s.authority.fingerprint])}"
+
+
+def _digest(value: object) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:20]
+
+
+# ---------------------------------------------------------------------------------------------- issuing
+
+
+def why_issue(s: CertificateSituation) -> tuple[Reason, str] | None:
+    """Why a new revision is needed, if it is: the first of these."""
+    revision = s.wanted
+    if revision is None:
+        return Reason.FIRST_ISSUE, "There is no certificate yet."
+    names = wanted_names(s)
+    if missing := names.missing_from(revision.facts):
+        return Reason.NAMES_CHANGED, f"The certificate does not cover {', '.join(missing[:4])}."
+    if s.authority.fingerprint is not None and revision.authority_fingerprint != s.authority.fingerprint:
+        return Reason.AUTHORITY_CHANGED, "The issuer's CA certificate changed."
+    if revision.input_hash.partition("-")[0] != input_hash(s, names).partition("-")[0]:
+        return Reason.SPEC_CHANGED, "The spec changed, or a renewal was asked for."
+    if (unfit := _unfit_device(s, revision)) is not None:
+        return Reason.KEY_DOES_NOT_FIT, f"Device {unfit} takes no {key_type_of(revision)} keys."
+    if s.now >= renewal_at(s.desired, revision):
+        return Reason.RENEWAL_DUE, "The certificate is due for renewal."
+    return None
+
+
+def renewal_at(desired: DesiredCertificate, revision: Revision) -> datetime:
+    """When this revision is renewed."""
+    facts = revision.facts
+    before = effective_renew_before(
+        facts.not_after - facts.not_before, desired.renew_before, desired.renew_before_percentage
+    )
+    return renewal_time(facts.not_before, facts.not_after, before, desired.uid)
+
+
+def _unfit_device(s: CertificateSituation, revision: Revision) -> str | None:
+    if s.desired.algorithm is not KeyAlgorithm.AUTO:
+        return None
+    kind = key_type_of(revision)
+    return next((member.name for member in s.members if member.key_types and kind not in member.key_types), None)
+
+
+def _paused(s: CertificateSituation, members: tuple[MemberStatus, ...]) -> Rest | None:
+    if s.desired.paused:
+        return Rest(State.HELD, Reason.PAUSED, "Paused by the annotation devicecert.io/paused; remove it to go on.")
+    return None
+
+
+def _renew_request(s: CertificateSituation, members: tuple[MemberStatus, ...]) -> RecordRenew | None:
+    request = s.desired.renew_request
+    return RecordRenew(request) if request is not None and request != s.status.handled_renew else None
+
+
+def _issue(s: CertificateSituation, members: tuple[MemberStatus, ...]) -> Issue | Rest | None:
+    """Issue, if there is a reason, a device known to be there, a usable CA, and no back-off."""
+    why = why_issue(s)
+    if why is None:
+        return None
+    if not any(member.identified for member in s.members if not member.claimed_by):
+        return None if s.wanted else _no_device(s)
+    if s.authority.problem is not None:
+        return None
+    if s.status.attempts.next_at is not None and s.now < s.status.attempts.next_at:
+        return None
+    names = wanted_names(s)
+    return Issue(why[0], why[1], names, choose_key_type(s), input_hash(s, names))
+
+
+def _no_device(s: CertificateSituation) -> Rest:
+    others = [member for member in s.members if member.claimed_by]
+    if others and len(others) == len(s.members):
+        return Rest(
+            State.HELD,
+            Reason.DEVICE_ALREADY_CLAIMED,
+            f"Device {others[0].name} is held by DeviceCertificate {others[0].claimed_by}: remove it from one of them.",
+        )
+    missing = [member.name for member in s.members if member.desired is None]
+    if missing and len(missing) == len(s.members):
+        return Rest(State.WAITING, Reason.DEVICE_MISSING, f"There is no Device {', '.join(missing[:4])} here.")
+    return Rest(State.WAITING, Reason.WAITING_FOR_DEVICE, "No device has answered and been recognised yet.")
+
+
+def _held_issue(s: CertificateSituation, members: tuple[MemberStatus, ...]) -> Rest | None:
+    """A new revision is needed and cannot be made; what exists still serves, so turns go on if there is a revision."""
+    if why_issue(s) is None or s.wanted is not None:
+        return None
+    if s.authority.problem is not None:
+        return Rest(State.HELD, s.authority.problem.reason, s.authority.problem.message)
+    failed = find(s.status.conditions, "Issued")
+    message = failed.message if failed else "The last attempt failed; another follows."
+    reason = Reason(failed.reason) if failed and failed.reason in set(Reason) else Reason.ISSUANCE_FAILED
+    return Rest(State.WAITING, reason, message)
+
+
+# ------------------------------------------------------------------------------------------------ turns
+
+
+def _turn(s: CertificateSituation, members: tuple[MemberStatus, ...]) -> GiveTurn | None:
+    """One device after another; a device that another kept revision still satisfies is left alone."""
+    wanted = s.wanted
+    if wanted is None or any(_turn_is_open(status, member, s) for status, member in _paired(s, members)):
+        return None
+    if any(_failed_on(member, wanted) for member in s.members):
+        return None  # halted until a retry succeeds or a new revision exists
+    for status, member in _paired(s, members):
+        device = member.desired
+        if device is None or not _may_have_turn(member) or _satisfied(member, s):
+            continue
+        if status.turn != wanted.number or device.uid not in wanted.given_to:
+            return GiveTurn(member.name, device.uid, wanted)
+    return None
+
+
+def _may_have_turn(member: Member) -> bool:
+    return member.identified and member.holds and not member.stalled
+
+
+def _turn_is_open(status: MemberStatus, member: Member, s: CertificateSituation) -> bool:
+    """The device has its turn and has not ended it: installed and Secure, failed, Stalled, gone, or too late."""
+    wanted = s.wanted
+    if wanted is None or status.turn != wanted.number or member.desired is None or not member.holds:
+        return False
+    if _has(member, wanted) or _failed_on(member, wanted) or member.stalled:
+        return False
+    return status.turn_since is None or s.now - status.turn_since < TURN_LASTS
+
+
+def _has(member: Member, revision: Revision) -> bool:
+    return member.status.revision.installed == revision.ref and member.secure
+
+
+def _failed_on(member: Member, revision: Revision) -> bool:
+    failed = member.status.revision.failed
+    return failed is not None and failed.revision.fingerprint == revision.facts.fingerprint
+
+
+def _satisfied(member: Member, s: CertificateSituation) -> bool:
+    """An older kept revision on this device still says what is wanted of it and is not due."""
+    revision = next((kept for kept in s.revisions if kept.ref == member.status.revision.installed), None)
+    if revision is None or revision is s.wanted or not member.secure:
+        return False
+    return (
+        not (names_of(*s.desired.dns_names, *s.desired.ip_addresses) | member.names()).missing_from(revision.facts)
+        and revision.input_hash.partition("-")[0] == input_hash(s, Names()).partition("-")[0]
+        and revision.authority_fingerprint == s.authority.fingerprint
+        and s.now < renewal_at(s.desired, revision)
+    )
+
+
+def _paired(s: CertificateSituation, members: tuple[MemberStatus, ...]) -> list[tuple[MemberStatus, Member]]:
+    by_name = {member.name: member for member in s.members}
+    return [(status, by_name[status.name]) for status in members]
+
+
+def _member_status(member: Member, s: CertificateSituation) -> MemberStatus:
+    before = next((status for status in s.status.members if status.name == member.name), MemberStatus(member.name))
+    installed = member.status.revision.installed
+    number = installed.number if installed and any(kept.ref == installed for kept in s.revisions) else None
+    satisfied = s.wanted is not None and (_has(member, s.wanted) or _satisfied(member, s))
+    if not any(revision.number == before.turn for revision in s.revisions):  # its revision is gone, and so is the turn
+        before = replace(before, turn=None, turn_since=None)
+    reason, message = (Reason.TRUSTED, "") if satisfied else _why_not_secure(member, before, s)
+    return replace(before, installed=number, secure=satisfied, reason=str(reason), message=message[:256])
+
+
+def _why_not_secure(member: Member, before: MemberStatus, s: CertificateSituation) -> tuple[Reason, str]:
+    if member.desired is None:
+        return Reason.DEVICE_MISSING, f"There is no Device {member.name} in this namespace."
+    if member.claimed_by:
+        return (
+            Reason.DEVICE_ALREADY_CLAIMED,
+            f"DeviceCertificate {member.claimed_by} holds this device: remove it from one of them.",
+        )
+    for kind in ("Reachable", "Identified", "Authenticated", "Secure"):
+        condition = find(member.status.conditions, kind)
+        if condition is not None and condition.status == "False" and condition.reason in set(Reason):
+            return Reason(condition.reason), condition.message
+    if s.wanted is None:
+        return Reason.WAITING_FOR_CERTIFICATE, "No certificate has been issued yet."
+    if not member.identified:
+        return Reason.WAITING_FOR_DEVICE, "The device has not been recognised yet."
+    if before.turn == s.wanted.number:
+        return Reason.INSTALLING, f"Revision {s.wanted.number} is being installed."
+    return Reason.WAITING_FOR_TURN, "Another device is being worked on first."
+
+
+# --------------------------------------------------------------------------------------------- tidying
+
+
+def _old_revision(s: CertificateSituation, members: tuple[MemberStatus, ...]) -> DeleteRevision | None:
+    """An unwanted revision goes when every device it was given to was since seen with another, or is gone."""
+    for revision in s.revisions[:-1]:
+        if not any(_needs(member, revision) for member in s.members) and _given_elsewhere(s, revision):
+            return DeleteRevision(revision)
+    return None
+
+
+def _needs(member: Member, revision: Revision) -> bool:
+    state = member.status.revision
+    refs: tuple[RevisionRef | None, ...] = (
+        state.installed,
+        state.previous,
+        state.activating.revision if state.activating else None,
+    )
+    return any(ref is not None and ref.fingerprint == revision.facts.fingerprint for ref in refs)
+
+
+def _given_elsewhere(s: CertificateSituation, revision: Revision) -> bool:
+    """Every uid on it is gone, or a member that has another revision installed."""
+    by_uid = {member.desired.uid: member for member in s.members if member.desired is not None}
+    for uid in revision.given_to & s.live_uids:
+        member = by_uid.get(uid)
+        installed = member.status.revision.installed if member else None
+        if member is not None and (installed is None or installed.fingerprint == revision.facts.fingerprint):
+            return False
+    return True
+
+
+def _copy(s: CertificateSituation, members: tuple[MemberStatus, ...]) -> WriteCopy | None:
+    """The copy follows only what is proven on every device."""
+    wanted = s.wanted
+    if s.desired.secret_name is None or wanted is None or s.copied == wanted.facts.fingerprint:
+        return None
+    return WriteCopy(wanted) if members and all(_has(member, wanted) for member in s.members) else None
+
+
+def _waits(s: CertificateSituation, members: tuple[MemberStatus, ...]) -> Rest | None:
+    """Not everything is secure yet: the first device that is not says why."""
+    open_member = next((status for status in members if not status.secure), None)
+    if open_member is None:
+        return None
+    return Rest(State.WAITING, Reason(open_member.reason), f"Device {open_member.name}: {open_member.message}")
+
+
+CHOICES: tuple[Callable[[CertificateSituation, tuple[MemberStatus, ...]], CertificateStep | Rest | None], ...] = (
+    _paused,
+    _renew_request,
+    _issue,
+    _held_issue,
+    _turn,
+    _old_revision,
+    _copy,
+    _waits,
+)

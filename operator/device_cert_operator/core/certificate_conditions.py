@@ -1,0 +1,71 @@
+"""The conditions of a DeviceCertificate, from one situation, its plan, and what the last step ran into."""
+
+from device_cert_operator.core.certificate import CertificatePlan, CertificateSituation, why_issue
+from device_cert_operator.core.conditions import Claim, no, summary, unknown, yes
+from device_cert_operator.core.status import MemberStatus
+from device_cert_operator.core.steps import Rest, State
+from device_cert_operator.errors import OperatorError
+from device_cert_operator.reasons import Reason
+
+
+def certificate_claims(
+    s: CertificateSituation, plan: CertificatePlan, failure: OperatorError | None
+) -> tuple[Claim, ...]:
+    """Issued, Installed, Secure, then Ready, Reconciling and Stalled.
+
+    failure: what the attempt of this pass ran into, if anything.
+    """
+    issued, installed, secure = _issued(s, plan, failure), _installed(s, plan), _secure(plan)
+    at_rest = isinstance(plan.next, Rest) and plan.next.state is not State.WAITING
+    return (issued, installed, secure, *summary(_ready(s, plan, issued, secure), at_rest=at_rest))
+
+
+def _issued(s: CertificateSituation, plan: CertificatePlan, failure: OperatorError | None) -> Claim:
+    why = why_issue(s)
+    if why is not None:
+        problem = failure or s.authority.problem
+        if problem is not None:
+            return no("Issued", problem.reason, problem.message)
+        if s.wanted is None and isinstance(plan.next, Rest):
+            return no("Issued", plan.next.reason, plan.next.message)
+    if s.wanted is None:
+        return no("Issued", Reason.WORKING, "The first certificate is being issued.")
+    warnings = " ".join(message for _, message in s.authority.warnings)
+    return yes("Issued", Reason.ISSUED, f"Revision {s.wanted.number} is issued. {warnings}".strip())
+
+
+def _installed(s: CertificateSituation, plan: CertificatePlan) -> Claim:
+    if s.wanted is None:
+        return no("Installed", Reason.WAITING_FOR_CERTIFICATE, "There is nothing to install yet.")
+    behind = [member for member in plan.members if member.installed != s.wanted.number]
+    if not behind:
+        return yes("Installed", Reason.INSTALLED, f"Every device serves revision {s.wanted.number}.")
+    if all(member.secure for member in behind):
+        return no("Installed", Reason.RENEWING, f"{_names(behind)}: an older revision still serves.")
+    first = next(member for member in behind if not member.secure)
+    return no("Installed", Reason(first.reason), f"Device {first.name}: {first.message}")
+
+
+def _secure(plan: CertificatePlan) -> Claim:
+    behind = [member for member in plan.members if not member.secure]
+    if not plan.members:
+        return unknown("Secure", Reason.DEVICE_MISSING, "No device is listed.")
+    if not behind:
+        return yes("Secure", Reason.TRUSTED, "Clients that trust the CA accept every device.")
+    first = behind[0]
+    more = f" ({len(behind)} of {len(plan.members)} devices are not secure)" if len(behind) > 1 else ""
+    return no("Secure", Reason(first.reason), f"Device {first.name}: {first.message}{more}")
+
+
+def _ready(s: CertificateSituation, plan: CertificatePlan, issued: Claim, secure: Claim) -> Claim:
+    if s.desired.paused:
+        return no("Ready", Reason.PAUSED, "Paused by the annotation devicecert.io/paused.")
+    if secure.status == "True":
+        return yes("Ready", Reason.READY, "Every device is secure.")
+    if issued.status != "True":
+        return no("Ready", issued.reason, issued.message)
+    return no("Ready", secure.reason, secure.message)
+
+
+def _names(members: list[MemberStatus]) -> str:
+    return ", ".join(member.name for member in members[:4]) + ("…" if len(members) > 4 else "")

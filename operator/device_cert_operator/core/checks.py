@@ -1,0 +1,253 @@
+"""What may be wrong between a Device and what is wanted of it: one function a gap, true when something is wrong.
+
+Each is total: it answers for any `Situation`, whatever the others say. A `Finding` names the condition it makes untrue,
+the reason, a sentence with the next move, and the step that would close the gap, if one would now.
+Reading `CHECKS` from top to bottom is reading what the operator does for a device, in order.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+
+from device_cert_operator.core import identity
+from device_cert_operator.core.installation import (
+    activation_is_unfinished,
+    installed_is_not_recorded,
+    old_objects_remain,
+    revision_is_not_served,
+)
+from device_cert_operator.core.findings import Finding, blocked, note, to_do, waiting
+from device_cert_operator.core.model import AddressPolicy, ClockPolicy, ClockSource, NotServed, Security, Served
+from device_cert_operator.core.situation import Situation
+from device_cert_operator.core.steps import EnableHTTPS, Locate, LogIn, Reboot, RecordReboot, SetClock, UseNTP
+from device_cert_operator.errors import CredentialsRejected, DeviceBusy, MissingReference, PermissionMissing
+from device_cert_operator.reasons import Reason
+
+OPERATOR_CLOCK_TOLERANCE = timedelta(seconds=10)
+
+
+def object_is_paused(s: Situation) -> Finding | None:
+    """devicecert.io/paused: nothing is done, the handshake goes on."""
+    if s.desired.paused:
+        return blocked(None, Reason.PAUSED, "Paused by the annotation devicecert.io/paused; remove it to go on.")
+    return None
+
+
+def device_is_restarting(s: Situation) -> Finding | None:
+    """It does not answer, and we did something that explains it, not long ago."""
+    if not isinstance(s.served, NotServed):
+        return None
+    since = s.away_since
+    if s.session_alive and s.activation_is_late:
+        return None
+    if since is not None and s.now - since < s.restart_for:
+        return waiting("Reachable", Reason.DEVICE_RESTARTING, f"The device at {s.address} is restarting.")
+    return None
+
+
+def device_is_unreachable(s: Situation) -> Finding | None:
+    """No TLS, and no HTTP either: it is away, or has moved."""
+    if not isinstance(s.served, NotServed) or s.plain_answers or s.session_alive:
+        return None
+    message = f"No HTTPS at {s.address} port {s.served.port}: {s.served.message}."
+    if s.searched:
+        message += " It was not found in spec.address.locate.subnets either; see that it has power and network."
+    elif not s.desired.locate_subnets:
+        message += " See that it has power and network; where it may move, set spec.address.locate.subnets."
+    return Finding("Reachable", Reason.DEVICE_UNREACHABLE, message, _search(s), blocks=True)
+
+
+def https_is_off(s: Situation) -> Finding | None:
+    """HTTP answers, HTTPS does not, and no credentials may travel over HTTP."""
+    if isinstance(s.served, Served) or not s.plain_answers or s.desired.security is Security.PLAINTEXT:
+        return None
+    if s.session_alive:
+        return None
+    return blocked(
+        "Secure",
+        Reason.HTTPS_OFF,
+        f"HTTP answers at {s.address}, HTTPS does not on port {s.desired.https_port}: switch HTTPS on at the device, or "
+        "let the operator do it over HTTP with spec.connection.security: Plaintext.",
+    )
+
+
+def device_is_not_recognised(s: Situation) -> Finding | None:
+    """Somebody answers whose key we do not know: nothing is sent, and ours is looked for elsewhere."""
+    if s.recognition is None or s.recognition.may_log_in:
+        return None
+    return Finding("Identified", s.recognition.reason, s.recognition.message, _search(s), blocks=True)
+
+
+def login_failed(s: Situation) -> Finding | None:
+    """The log-in of this pass did not work; what follows needs one."""
+    if s.login_error is None:
+        return None
+    error = s.login_error
+    condition = (
+        "Authenticated"
+        if isinstance(error, CredentialsRejected | PermissionMissing | MissingReference)
+        else "Reachable"
+    )
+    if isinstance(error, DeviceBusy):
+        return waiting(None, error.reason, error.message)
+    return blocked(condition, error.reason, error.message)
+
+
+def device_is_another(s: Situation) -> Finding | None:
+    """It let us in, and is not the one meant by its own word."""
+    if s.report is None:
+        return None
+    known = s.status.identity.device
+    if (why := identity.pins_broken(s.desired.pins, known, s.report.identity)) is None:
+        return None
+    return blocked(
+        "Identified",
+        Reason.IDENTITY_MISMATCH,
+        f"The device at {s.address} is another one: {why}. If it was replaced, delete and re-create this Device or "
+        "correct spec.identity.",
+    )
+
+
+def login_is_due(s: Situation) -> Finding | None:
+    """The routine full check, or something that only a log-in can tell or mend."""
+    if s.recognition is None or not s.recognition.may_log_in or s.report is not None or s.login_error is not None:
+        return None
+    if s.full_check_due or _needs_hands(s):
+        return to_do(None, Reason.WORKING, "The device is being asked for its clock and state.", LogIn())
+    return None
+
+
+def clock_is_off(s: Situation) -> Finding | None:
+    """Read first, always; corrected only by policy, and only if our own clock can be trusted."""
+    if s.report is None:
+        return None
+    clock, desired = s.report.clock, s.desired
+    if desired.ntp_servers and (clock.source is not ClockSource.NTP or clock.ntp_servers != desired.ntp_servers):
+        if desired.clock_policy is ClockPolicy.SYNC and UseNTP not in s.done:
+            return to_do("ClockInSync", Reason.CLOCK_OFF, "The device is not on the NTP servers asked for.", UseNTP())
+        return note("ClockInSync", Reason.CLOCK_OFF, "The device is not on the NTP servers of spec.clock.ntpServers.")
+    if clock.offset is None or abs(clock.offset) <= desired.max_clock_offset:
+        return None
+    told = f"The device's clock is {describe_offset(clock.offset)}"
+    if s.operator_clock_error is not None and abs(s.operator_clock_error) > OPERATOR_CLOCK_TOLERANCE:
+        return note(
+            "ClockInSync",
+            Reason.OPERATOR_CLOCK_SUSPECT,
+            f"{told}, but the operator's own clock is {describe_offset(s.operator_clock_error, 'the API server')}: "
+            "correct the node's clock; no device's clock is set until then.",
+        )
+    if desired.clock_policy is ClockPolicy.REPORT:
+        return note("ClockInSync", Reason.CLOCK_OFF, f"{told}; spec.clock.policy: Sync would set it.")
+    if clock.source is ClockSource.NTP:
+        return note(
+            "ClockInSync",
+            Reason.CLOCK_OFF,
+            f"{told} although it is on NTP ({', '.join(clock.ntp_servers) or 'no server'}): see that the server is "
+            "reachable from the device, or name others in spec.clock.ntpServers.",
+        )
+    if SetClock in s.done:
+        return note("ClockInSync", Reason.CLOCK_OFF, f"{told} although it was just set.")
+    return to_do("ClockInSync", Reason.CLOCK_OFF, f"{told}; it is being set.", SetClock())
+
+
+def reboot_is_requested(s: Situation) -> Finding | None:
+    """The verb devicecert.io/reboot: remembered first; a value seen at the very first pass is only remembered."""
+    if s.reboot_now is not None and Reboot not in s.done:
+        return to_do(None, Reason.WORKING, "A reboot was asked for.", Reboot(s.reboot_now))
+    request = s.desired.reboot_request
+    if request is None or request == s.status.handled_reboot:
+        return None
+    first_pass = s.status.observed_generation < 0
+    return to_do(None, Reason.WORKING, "A reboot was asked for.", RecordReboot(request, execute=not first_pass))
+
+
+def https_is_not_enabled(s: Situation) -> Finding | None:
+    """Over HTTP, by the user's leave: HTTPS goes on first. HTTP is never switched off by us."""
+    if not s.plaintext or s.report is None or s.report.https_enabled is not False:
+        return None
+    if not s.desired.ensure_https:
+        return blocked(
+            "Secure", Reason.HTTPS_OFF, "HTTPS is off on the device, and spec.https.ensureEnabled is false."
+        )
+    if EnableHTTPS in s.done:
+        return waiting("Secure", Reason.DEVICE_RESTARTING, "HTTPS was switched on and is not up yet.")
+    return to_do("Secure", Reason.HTTPS_OFF, "HTTPS is off; it is being switched on.", EnableHTTPS())
+
+
+def device_is_elsewhere(s: Situation) -> Finding | None:
+    """Policy Report: the search found it, and a person decides."""
+    if s.found_elsewhere is None or s.desired.address_policy is not AddressPolicy.REPORT:
+        return None
+    return note(
+        "AddressCurrent",
+        Reason.ADDRESS_CHANGED,
+        f"The device answers at {s.found_elsewhere}, not at {s.desired.host}: set spec.address.host, or policy: Follow.",
+    )
+
+
+def connection_is_not_secure(s: Situation) -> Finding | None:
+    """What is served is not what the clients people use would accept. Closing this gap is the certificate's story."""
+    if s.assignment is None or not isinstance(s.served, Served):
+        return None
+    if s.assignment.wanted is None:
+        return note(
+            "Secure",
+            Reason.WAITING_FOR_CERTIFICATE,
+            f"DeviceCertificate {s.assignment.owner.name} has not issued a certificate yet; see its conditions.",
+        )
+    if s.verdict is None or s.verdict.secure:
+        return None
+    return note("Secure", s.verdict.reason, s.verdict.message)
+
+
+CHECKS: tuple[Callable[[Situation], Finding | None], ...] = (
+    object_is_paused,
+    device_is_elsewhere,
+    device_is_restarting,
+    https_is_off,
+    device_is_unreachable,
+    device_is_not_recognised,
+    login_failed,
+    device_is_another,
+    login_is_due,
+    reboot_is_requested,
+    clock_is_off,
+    https_is_not_enabled,
+    activation_is_unfinished,
+    revision_is_not_served,
+    installed_is_not_recorded,
+    old_objects_remain,
+    connection_is_not_secure,
+)
+
+
+def describe_offset(offset: timedelta, other: str = "the operator's") -> str:
+    """`12 s behind the operator's`, `365 d ahead of the operator's`."""
+    seconds = abs(offset.total_seconds())
+    for unit, size in (("d", 86400), ("h", 3600), ("min", 60)):
+        if seconds >= 2 * size:
+            amount = f"{seconds / size:.0f} {unit}"
+            break
+    else:
+        amount = f"{seconds:.0f} s"
+    return f"{amount} {'ahead of' if offset > timedelta(0) else 'behind'} {other}"
+
+
+def _search(s: Situation) -> Locate | None:
+    """Look for it elsewhere, where that is wanted, possible, and not tried too recently."""
+    findable = s.desired.locate_subnets and s.can_be_found
+    return Locate() if findable and s.locate_allowed and Locate not in s.done and not s.desired.paused else None
+
+
+def _needs_hands(s: Situation) -> bool:
+    """Whether something is left that only a logged-in session can do."""
+    request = s.desired.reboot_request
+    return (
+        (s.turn is not None and not s.turn_is_served)
+        or s.status.revision.activating is not None
+        or s.status.revision.previous is not None
+        or (request is not None and request != s.status.handled_reboot)
+        or s.reboot_now is not None
+        or (s.plaintext and not isinstance(s.served, Served))
+        or (s.recognition is not None and s.recognition.learn)
+    )

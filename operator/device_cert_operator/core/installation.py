@@ -1,0 +1,226 @@
+"""The checks by which a revision gets onto a device: store, remember, activate, prove; or back, proven as well.
+
+The order is the safety: what is served is touched only by `Activate`, `activating` is persisted before it, and nothing
+old is removed before the new certificate is proven by a handshake.
+"""
+
+import hashlib
+from datetime import datetime
+
+from device_cert_operator.core.findings import Finding, blocked, to_do, waiting
+from device_cert_operator.core.model import Inventory, KeyType, NotServed, ObjectKey, Revision, StoredCertificate
+from device_cert_operator.core.situation import Situation
+from device_cert_operator.core.status import Activating
+from device_cert_operator.core.steps import (
+    Activate,
+    BeginActivation,
+    BeginRollBack,
+    ForgetPrevious,
+    Install,
+    ReadInventory,
+    Reboot,
+    RecordFailed,
+    RecordInstalled,
+    Remove,
+    Step,
+)
+from device_cert_operator.reasons import Reason
+
+ACTIVATION = "Activation"  # the cause of reboots that an activation needs
+
+
+def alias_prefix(key: ObjectKey) -> str:
+    """How every object that we make on this device is named: `dc-<8 hex digits>-`."""
+    digest = hashlib.sha256(f"{key.namespace}/{key.name}".encode()).hexdigest()
+    return f"dc-{digest[:8]}-"
+
+
+def key_type_of(revision: Revision) -> str:
+    """The revision's key as a `KeyType` value, e.g. `RSA-2048`."""
+    facts = revision.facts
+    return f"ECDSA-P{facts.key_bits}" if facts.key_type == "EC" else f"{facts.key_type}-{facts.key_bits}"
+
+
+def activation_is_unfinished(s: Situation) -> Finding | None:
+    """`activating` is set: it is finished, roll-back included, before anything newer."""
+    activating = s.status.revision.activating
+    if activating is None:
+        return None
+    if activating.rolling_back:
+        return _roll_back(s, activating)
+    if s.served_fingerprint == activating.revision.fingerprint:
+        return _recorded(s, activating)
+    if s.report is None:
+        return waiting(None, Reason.INSTALLING, "The new certificate is being activated.")
+    if s.inventory is None:
+        return _do(Reason.INSTALLING, "The new certificate is being activated.", ReadInventory())
+    entry = s.inventory.with_fingerprint(activating.revision.fingerprint)
+    if entry is None:
+        return _do(Reason.NOT_SERVED, "The device lost the new certificate.", RecordFailed(Reason.NOT_SERVED))
+    if not entry.in_use_by_tls and Activate not in s.done:
+        return _do(Reason.INSTALLING, "The new certificate is being activated.", Activate(entry.handle))
+    if _reboot_helps(s, activating):
+        return _do(Reason.INSTALLING, "The device needs a restart to serve the new certificate.", Reboot(ACTIVATION))
+    if not _broken_while_awake(s) and s.now - _waiting_since(s, activating) < s.restart_for:
+        return waiting(None, Reason.INSTALLING, "The device does not serve the new certificate yet.")
+    if activating.previous_handle is None:
+        return _do(Reason.NOT_SERVED, "The device does not serve the new certificate.", RecordFailed(Reason.NOT_SERVED))
+    why = f"The device does not serve the certificate of revision {activating.revision.number}"
+    return _do(Reason.ROLLING_BACK, f"{why}; the previous one is put back.", BeginRollBack(why))
+
+
+def _recorded(s: Situation, activating: Activating) -> Finding | None:
+    revision = _kept(s, activating.revision.number)
+    if revision is None:  # its Secret was deleted meanwhile; it is served all the same
+        return _do(Reason.INSTALLING, "The revision that is served has been deleted.", RecordFailed(Reason.NOT_SERVED))
+    return _do(Reason.INSTALLED, "The new certificate is served.", RecordInstalled(revision))
+
+
+def _roll_back(s: Situation, activating: Activating) -> Finding:
+    """Put the previous path back and prove it, as long as that takes."""
+    message = f"Revision {activating.revision.number} could not be proven; the previous certificate is put back."
+    if s.served_fingerprint is not None and s.served_fingerprint == activating.previous_fingerprint:
+        return _do(Reason.ROLLED_BACK, message, RecordFailed(Reason.ROLLED_BACK))
+    if s.report is None:
+        return waiting(None, Reason.ROLLING_BACK, message)
+    if s.inventory is None:
+        return _do(Reason.ROLLING_BACK, message, ReadInventory())
+    assigned = s.inventory.assigned
+    if (assigned is None or assigned.handle != activating.previous_handle) and Activate not in s.done:
+        return _do(Reason.ROLLING_BACK, message, Activate(activating.previous_handle or ""))
+    if _reboot_helps(s, activating):
+        return _do(Reason.ROLLING_BACK, message, Reboot(ACTIVATION))
+    if s.now - _waiting_since(s, activating) < s.restart_for:
+        return waiting(None, Reason.ROLLING_BACK, message)
+    return _do(Reason.NOT_SERVED, "Neither certificate could be proven.", RecordFailed(Reason.NOT_SERVED))
+
+
+def revision_is_not_served(s: Situation) -> Finding | None:
+    """It is this device's turn, and the handshake shows something else."""
+    turn = s.turn
+    if turn is None or s.turn_is_served or s.served_fingerprint is None or s.status.revision.activating is not None:
+        return None
+    if (held := _why_not_install(s, turn)) is not None:
+        return held
+    if s.report is None:
+        return None
+    if s.inventory is None:
+        return _do(Reason.INSTALLING, f"Revision {turn.number} is being installed.", ReadInventory())
+    if s.inventory.with_fingerprint(turn.facts.fingerprint) is not None:
+        return _do(Reason.INSTALLING, f"Revision {turn.number} is being activated.", BeginActivation(turn))
+    if Install in s.done:
+        return _do(
+            Reason.NOT_SERVED, "The device took the certificate and did not store it.", RecordFailed(Reason.NOT_SERVED)
+        )
+    if (s.inventory.free_slots == 0) and (old := _old_objects(s, s.inventory)):
+        return _do(Reason.INSTALLING, "An old certificate of ours makes room.", Remove(old[0].handle, old[0].alias))
+    return _do(Reason.INSTALLING, f"Revision {turn.number} is being installed.", Install(turn))
+
+
+def _why_not_install(s: Situation, turn: Revision) -> Finding | None:
+    failed = s.status.revision.failed
+    if failed and failed.revision.fingerprint == turn.facts.fingerprint and s.now < failed.next_attempt_at:
+        return blocked(
+            "Secure",
+            Reason(failed.reason),
+            f"Revision {turn.number} could not be put on the device ({failed.attempts} tries); the next try is at "
+            f"{failed.next_attempt_at:%Y-%m-%d %H:%M} UTC.",
+        )
+    if s.recognition is not None and s.recognition.may_log_in and not s.recognition.may_send_key:
+        return blocked(
+            "Secure",
+            Reason.PLAINTEXT_KEY_REFUSED,
+            "The private key would travel over HTTP: switch HTTPS on at the device, or allow it with "
+            "spec.connection.allowPlaintextKey: true.",
+        )
+    if s.report is None:
+        return None
+    capabilities = s.report.capabilities
+    if not capabilities.can_install_key_pair:
+        return blocked("Secure", Reason.UNSUPPORTED, "The device takes no certificate with a key from outside.")
+    if key_type_of(turn) not in {str(kind) for kind in capabilities.key_types}:
+        return blocked(
+            "Secure",
+            Reason.KEY_TYPE_REFUSED,
+            f"The device takes no {key_type_of(turn)} keys, only {_listed(capabilities.key_types)}: set "
+            "spec.privateKey.algorithm of the DeviceCertificate to Auto.",
+        )
+    return None
+
+
+def installed_is_not_recorded(s: Situation) -> Finding | None:
+    """A kept revision is served that the status does not name: truth is on the device."""
+    revision = next((kept for kept in _kept_all(s) if kept.facts.fingerprint == s.served_fingerprint), None)
+    if revision is None or s.status.revision.activating is not None:
+        return None
+    if s.status.revision.installed == revision.ref:
+        return None
+    return _do(Reason.INSTALLED, "The certificate is served.", RecordInstalled(revision))
+
+
+def old_objects_remain(s: Situation) -> Finding | None:
+    """The new certificate is proven: what is left of our older ones goes."""
+    if s.status.revision.previous is None or s.status.revision.activating is not None or not s.turn_is_served:
+        return None
+    if s.report is None or s.verdict is None or not s.verdict.secure:
+        return None
+    if s.inventory is None:
+        return _do(Reason.OLD_OBJECT_REMOVED, "Old certificates are looked for.", ReadInventory())
+    if old := _old_objects(s, s.inventory):
+        return _do(Reason.OLD_OBJECT_REMOVED, "An old certificate is removed.", Remove(old[0].handle, old[0].alias))
+    return _do(Reason.OLD_OBJECT_REMOVED, "No old certificate is left.", ForgetPrevious())
+
+
+def _old_objects(s: Situation, inventory: Inventory) -> list[StoredCertificate]:
+    """Ours by alias and by fingerprint, unused, and not what is wanted."""
+    ours = {revision.facts.fingerprint for revision in _kept_all(s)}
+    ours |= {ref.fingerprint for ref in (s.status.revision.previous, s.status.revision.installed) if ref}
+    wanted = s.turn.facts.fingerprint if s.turn else None
+    prefix = alias_prefix(s.desired.key)
+    return [
+        entry
+        for entry in inventory.certificates
+        if entry.alias.startswith(prefix)
+        and entry.fingerprints[:1]
+        and entry.fingerprints[0] in ours - {wanted}
+        and not (entry.in_use_by_tls or entry.in_use_elsewhere)
+        and entry.handle not in s.kept_objects
+    ]
+
+
+def _reboot_helps(s: Situation, activating: Activating) -> bool:
+    """A device that needs a restart gets one at once; another one only when waiting did not help."""
+    if s.report is None or not s.report.capabilities.can_reboot or Reboot in s.done:
+        return False
+    rebooted = s.status.last_reboot is not None and s.status.last_reboot.at >= activating.since
+    if rebooted:
+        return False
+    if isinstance(s.served, NotServed):
+        return False  # a restart would end the only session that can still put the previous certificate back
+    return s.report.capabilities.needs_reboot or s.activation_is_late
+
+
+def _broken_while_awake(s: Situation) -> bool:
+    """No handshake although our session still holds: the device is not restarting, it cannot serve the certificate."""
+    return s.session_alive and s.activation_is_late and isinstance(s.served, NotServed)
+
+
+def _waiting_since(s: Situation, activating: Activating) -> datetime:
+    reboot = s.status.last_reboot
+    return max(activating.since, reboot.at) if reboot else activating.since
+
+
+def _kept_all(s: Situation) -> tuple[Revision, ...]:
+    return s.assignment.kept if s.assignment else ()
+
+
+def _kept(s: Situation, number: int) -> Revision | None:
+    return next((revision for revision in _kept_all(s) if revision.number == number), None)
+
+
+def _do(reason: Reason, message: str, step: Step) -> Finding:
+    return to_do(None, reason, message, step)
+
+
+def _listed(key_types: frozenset[KeyType]) -> str:
+    return ", ".join(sorted(key_types)) or "none"

@@ -1,0 +1,105 @@
+"""Everything one look at a device and its surroundings showed: the input of every check, and nothing else."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from device_cert_operator.core.identity import Recognition
+from device_cert_operator.core.model import (
+    Capabilities,
+    DesiredDevice,
+    DeviceReport,
+    Inventory,
+    NotServed,
+    Revision,
+    Served,
+)
+from device_cert_operator.core.status import DeviceStatus, OwnerRef
+from device_cert_operator.core.verdict import Verdict
+from device_cert_operator.errors import OperatorError
+
+
+@dataclass(frozen=True, slots=True)
+class Assignment:
+    """What the Device's DeviceCertificate wants of it.
+
+    turn: the revision that the device may install now. kept: all revisions that still exist, by number.
+    """
+
+    owner: OwnerRef
+    wanted: Revision | None = None
+    turn: Revision | None = None
+    kept: tuple[Revision, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Situation:
+    """One look.
+
+    address: what was dialled. plain_answers: HTTP answers where HTTPS is refused. report, inventory, login_error: of
+    this pass, None when not asked. full_check_due: the routine log-in is due. locate_allowed: not too soon after the
+    last search. operator_clock_error: our clock against the API server's, None when it cannot be told.
+    reboot_now: a recorded request that this pass carries out. found_elsewhere: where a search found the device, under
+    policy Report. searched: this pass searched in vain. done: the types of the steps this pass has already taken.
+    can_be_found: there are keys by which the device would be known elsewhere. kept_objects: handles that the device would not let go in this pass.
+    """
+
+    desired: DesiredDevice
+    status: DeviceStatus
+    now: datetime
+    address: str
+    served: Served | NotServed
+    recognition: Recognition | None = None
+    verdict: Verdict | None = None
+    plain_answers: bool = False
+    report: DeviceReport | None = None
+    login_error: OperatorError | None = None
+    inventory: Inventory | None = None
+    assignment: Assignment | None = None
+    full_check_due: bool = False
+    locate_allowed: bool = True
+    operator_clock_error: timedelta | None = None
+    reboot_now: str | None = None
+    found_elsewhere: str | None = None
+    searched: bool = False
+    done: frozenset[type] = frozenset()
+    kept_objects: frozenset[str] = frozenset()
+    session_alive: bool = False
+    can_be_found: bool = False
+    usual_restart: timedelta = Capabilities().restart_for
+    prove_for: timedelta = timedelta(seconds=5)
+    dry_run: bool = False
+
+    @property
+    def turn(self) -> Revision | None:
+        return self.assignment.turn if self.assignment else None
+
+    @property
+    def served_fingerprint(self) -> str | None:
+        return self.served.leaf.fingerprint if isinstance(self.served, Served) else None
+
+    @property
+    def turn_is_served(self) -> bool:
+        return self.turn is not None and self.served_fingerprint == self.turn.facts.fingerprint
+
+    @property
+    def away_since(self) -> datetime | None:
+        """The last thing we did that takes a device away for a while."""
+        activating, reboot = self.status.revision.activating, self.status.last_reboot
+        moments = [moment for moment in (activating and activating.since, reboot and reboot.at) if moment]
+        return max(moments, default=None)
+
+    @property
+    def activation_is_late(self) -> bool:
+        """An activated certificate should have appeared by now."""
+        activating = self.status.revision.activating
+        return activating is not None and self.now - activating.since >= self.prove_for
+
+    @property
+    def restart_for(self) -> timedelta:
+        """How long this device may be away after an activation or a reboot."""
+        return self.report.capabilities.restart_for if self.report else self.usual_restart
+
+    @property
+    def plaintext(self) -> bool:
+        """Whether the conversation is unencrypted, as the spec asks until a certificate of ours is served."""
+        return self.recognition is not None and self.recognition.proven_by == "Plaintext"

@@ -1,0 +1,149 @@
+"""The vocabulary of change: everything that the Device story may do to, or ask of, a device and its status.
+
+Steps are values. `reconcile/act.py` carries them out; the driver's methods have the same words.
+"""
+
+from dataclasses import dataclass
+from enum import Enum, auto
+
+from device_cert_operator.core.model import Revision
+from device_cert_operator.reasons import Reason
+
+
+@dataclass(frozen=True, slots=True)
+class Locate:
+    """Look for the device in `locate.subnets` by the keys it is known by."""
+
+
+@dataclass(frozen=True, slots=True)
+class LogIn:
+    """Log in and ask for identity, clock, addresses and capabilities."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReadInventory:
+    """Read what is in the device's certificate store."""
+
+
+@dataclass(frozen=True, slots=True)
+class RecordReboot:
+    """Remember the reboot request as handled, before it is carried out (or instead, at an object's first pass)."""
+
+    request: str
+    execute: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Reboot:
+    """Restart the device. cause: a reason or the request's value; at most two a day for one cause."""
+
+    cause: str
+
+
+@dataclass(frozen=True, slots=True)
+class SetClock:
+    """Set the device's clock to ours."""
+
+
+@dataclass(frozen=True, slots=True)
+class UseNTP:
+    """Put the device on the NTP servers asked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class EnableHTTPS:
+    """Switch the device's HTTPS server on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Install:
+    """Put the revision into the device's store."""
+
+    revision: Revision
+
+
+@dataclass(frozen=True, slots=True)
+class BeginActivation:
+    """Persist that the revision is about to be activated, and what to go back to."""
+
+    revision: Revision
+
+
+@dataclass(frozen=True, slots=True)
+class Activate:
+    """Make the HTTPS server use the store's path with this handle."""
+
+    handle: str
+
+
+@dataclass(frozen=True, slots=True)
+class BeginRollBack:
+    """Persist that the activation has failed and is being taken back."""
+
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class RecordInstalled:
+    """The handshake shows the revision: it is installed."""
+
+    revision: Revision
+
+
+@dataclass(frozen=True, slots=True)
+class RecordFailed:
+    """The revision could not be proven on this device; it is bound by a back-off."""
+
+    reason: Reason
+
+
+@dataclass(frozen=True, slots=True)
+class Remove:
+    """Remove an old object of ours from the device's store."""
+
+    handle: str
+    alias: str
+
+
+@dataclass(frozen=True, slots=True)
+class ForgetPrevious:
+    """Nothing of the previous revision is left on the device."""
+
+
+Step = (
+    Locate
+    | LogIn
+    | ReadInventory
+    | RecordReboot
+    | Reboot
+    | SetClock
+    | UseNTP
+    | EnableHTTPS
+    | Install
+    | BeginActivation
+    | Activate
+    | BeginRollBack
+    | RecordInstalled
+    | RecordFailed
+    | Remove
+    | ForgetPrevious
+)
+
+CHANGES_DEVICE = (Reboot, SetClock, UseNTP, EnableHTTPS, Install, Activate, Remove)
+
+
+class State(Enum):
+    """How a pass ends."""
+
+    SETTLED = auto()  # nothing to do
+    WAITING = auto()  # for something that comes by itself
+    HELD = auto()  # a gap that is not closed now: by policy, by a person, or after an error
+
+
+@dataclass(frozen=True, slots=True)
+class Rest:
+    """There is nothing to do now, and why."""
+
+    state: State
+    reason: Reason
+    message: str

@@ -1,0 +1,151 @@
+"""From a Device and its surroundings to a `Situation`: one handshake, the cache, and what this pass has learned."""
+
+from datetime import timedelta
+
+from device_cert_operator.core import identity
+from device_cert_operator.core.identity import Recognition
+from device_cert_operator.core.model import Capabilities, NotServed, Revision, Security, Served
+from device_cert_operator.core.schedule import backoff_for
+from device_cert_operator.core.situation import Assignment, Situation
+from device_cert_operator.core.status import OwnerRef
+from device_cert_operator.core.verdict import Verdict, judge
+from device_cert_operator.errors import OperatorError
+from device_cert_operator.kube.views import CertificateView, DeviceView
+from device_cert_operator.pki.verify import links
+from device_cert_operator.reconcile.tools import Tools
+from device_cert_operator.reconcile.visit import Visit
+
+
+async def observe(visit: Visit) -> Situation:
+    """Look once: shake hands at the address, recognise who answers, judge what is served."""
+    desired, tools = visit.desired, visit.tools
+    served = await tools.probe(
+        visit.address, desired.https_port, server_name=visit.address, timeout=desired.timeout
+    )
+    assignment = assignment_of(visit.view, tools)
+    plain = isinstance(served, NotServed) and await _plain_answers(visit)
+    now = tools.clock.now()
+    return Situation(
+        desired=desired,
+        status=visit.status,
+        now=now,
+        address=visit.address,
+        served=served,
+        recognition=await _recognise(visit, served, plain_answers=plain),
+        verdict=_verdict(visit, served, assignment),
+        plain_answers=plain,
+        report=visit.report,
+        login_error=visit.login_error,
+        inventory=visit.inventory,
+        assignment=assignment,
+        full_check_due=_full_check_due(visit),
+        locate_allowed=_locate_allowed(visit),
+        operator_clock_error=tools.cluster.clock_error(),
+        reboot_now=visit.reboot_now,
+        found_elsewhere=visit.found_elsewhere,
+        searched=visit.searched,
+        done=frozenset(visit.done),
+        kept_objects=frozenset(visit.kept_objects),
+        session_alive=visit.session_open,
+        can_be_found=bool(identity.keys_of(desired, visit.status, _given(visit))),
+        usual_restart=(visit.memory.capabilities or Capabilities()).restart_for,
+        dry_run=tools.settings.dry_run,
+    )
+
+
+def assignment_of(view: DeviceView, tools: Tools) -> Assignment | None:
+    """Which DeviceCertificate holds this Device, and what it lets it install.
+
+    The holder stays while it exists and lists the Device; otherwise the oldest, then by name.
+    """
+    namespace = view.key.namespace
+    candidates = [
+        certificate
+        for certificate in tools.cache.certificates_listing(namespace, view.key.name)
+        if certificate.desired is not None and not certificate.desired.deleting
+    ]
+    if not candidates:
+        return None
+    held_by = view.status.certificate_ref.uid if view.status.certificate_ref else None
+    holder = next((one for one in candidates if one.uid == held_by), None)
+    if holder is None:
+        holder = min(candidates, key=lambda one: (one.created_at, one.key.name))
+    return _assignment(view, holder, tools)
+
+
+def _assignment(view: DeviceView, holder: CertificateView, tools: Tools) -> Assignment:
+    kept = tools.cache.revisions(view.key.namespace, holder.uid)
+    member = next((one for one in holder.status.members if one.name == view.key.name), None)
+    turn = next(
+        (
+            revision
+            for revision in kept
+            if member is not None and revision.number == member.turn and view.uid in revision.given_to
+        ),
+        None,
+    )
+    return Assignment(OwnerRef(holder.key.name, holder.uid), kept[-1] if kept else None, turn, kept)
+
+
+def _given(visit: Visit) -> tuple[Revision, ...]:
+    return visit.tools.cache.revisions_given_to(visit.view.key.namespace, visit.view.uid)
+
+
+async def _plain_answers(visit: Visit) -> bool:
+    """Whether something listens on the HTTP port, which tells "HTTPS is off" from "away"."""
+    port = visit.desired.port if visit.desired.security is Security.PLAINTEXT else None
+    there = await visit.tools.probe(
+        visit.address, port or 80, server_name=None, timeout=min(visit.desired.timeout, timedelta(seconds=2))
+    )
+    return isinstance(there, Served) or there.answers
+
+
+async def _recognise(visit: Visit, served: Served | NotServed, *, plain_answers: bool) -> Recognition | None:
+    desired = visit.desired
+    if isinstance(served, NotServed):
+        if desired.security is Security.PLAINTEXT and plain_answers and not _given(visit):
+            return identity.plain_http(desired)
+        return None
+    others = visit.tools.cache.others_with_key(served.leaf.public_key_sha256, visit.view.uid)
+    recognition = identity.recognise(
+        desired, visit.status, _given(visit), served, others, await _chains_to_given_ca(visit, served)
+    )
+    unknown = not recognition.may_log_in and not others
+    if unknown and desired.security is Security.PLAINTEXT and not _given(visit):
+        return identity.plain_http(desired)
+    return recognition
+
+
+async def _chains_to_given_ca(visit: Visit, served: Served) -> bool:
+    """Under Verified: the served chain ends at the CA given, and a client would accept its name here."""
+    desired = visit.desired
+    if desired.security is not Security.VERIFIED or desired.ca_ref is None:
+        return False
+    try:
+        anchor = await visit.tools.secrets.read_anchor(desired.key.namespace, desired.ca_ref)
+    except OperatorError as error:
+        visit.login_error = error
+        return False
+    chain = links(served.chain_der, anchor)
+    return judge(served, chain, visit.address, visit.tools.clock.now()).secure
+
+
+def _verdict(visit: Visit, served: Served | NotServed, assignment: Assignment | None) -> Verdict | None:
+    if not isinstance(served, Served) or assignment is None or assignment.wanted is None:
+        return None
+    anchors = tuple({revision.authority_der for revision in assignment.kept if revision.authority_der})
+    return judge(served, links(served.chain_der, anchors), visit.address, visit.tools.clock.now())
+
+
+def _full_check_due(visit: Visit) -> bool:
+    memory = visit.memory
+    return memory.last_full_pass is None or memory.passes - memory.last_full_pass >= visit.tools.settings.full_check_every
+
+
+def _locate_allowed(visit: Visit) -> bool:
+    """Searching backs off like everything else."""
+    if visit.memory.located_at is None:
+        return True
+    return visit.tools.clock.now() - visit.memory.located_at >= backoff_for(
+        visit.memory.failures, visit.view.uid
+    ) - timedelta(seconds=1)

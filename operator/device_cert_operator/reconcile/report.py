@@ -1,0 +1,151 @@
+"""From what a pass came to, to the status and the events: written once, on every path, and only what changed."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+from device_cert_operator.core.conditions import merge, no, summary
+from device_cert_operator.core.decide import Plan
+from device_cert_operator.core.device_conditions import claims, events_between
+from device_cert_operator.core.findings import Finding
+from device_cert_operator.core.model import CertificateFacts, Served
+from device_cert_operator.core.schedule import ON_CHANGE_POLL
+from device_cert_operator.core.situation import Situation
+from device_cert_operator.core.status import AddressStatus, ClockStatus, DeviceStatus, ServedStatus
+from device_cert_operator.core.steps import Rest, State
+from device_cert_operator.errors import Conflict, InvalidSpec, NotFound, OperatorError
+from device_cert_operator.kube.views import CertificateView, DeviceView
+from device_cert_operator.reasons import Reason
+from device_cert_operator.reconcile.tools import Tools
+from device_cert_operator.reconcile.visit import Visit
+
+NAMES_KEPT = 64
+
+
+async def report_device(visit: Visit, s: Situation, plan: Plan, error: OperatorError | None) -> None:
+    """Write the Device's status and events. A conflict is no loss: the next pass looks again."""
+    if isinstance(error, NotFound) or (isinstance(error, Conflict) and plan.next is not None and visit.view is None):
+        return
+    if error is not None and not isinstance(error, Conflict):
+        plan = _with_error(plan, error)
+    before = visit.status
+    status = _device_status(visit, s)
+    status = replace(
+        status, conditions=merge(status.conditions, claims(s, plan), visit.desired.generation, s.now)
+    )
+    visit.memory.looked_at = s.now
+    try:
+        await visit.save(status)
+    except NotFound:
+        return
+    for kind, reason, message in [*visit.events, *events_between(before.conditions, status.conditions)]:
+        await visit.tools.events.emit(visit.view, kind, reason, message)
+
+
+def _with_error(plan: Plan, error: OperatorError) -> Plan:
+    """An error of this pass is a finding like the others, and the first."""
+    condition = "Secure" if error.reason in _ABOUT_THE_CERTIFICATE else "Reachable"
+    if error.reason in {Reason.CREDENTIALS_REJECTED, Reason.PERMISSION_MISSING, Reason.SECRET_MISSING}:
+        condition = "Authenticated"
+    if error.reason in {Reason.IDENTITY_MISMATCH, Reason.IDENTITY_CONFLICT}:
+        condition = "Identified"
+    finding = Finding(condition, error.reason, error.message, blocks=True)
+    return Plan(Rest(State.HELD, error.reason, error.message), (finding, *plan.findings))
+
+
+_ABOUT_THE_CERTIFICATE = frozenset(
+    {
+        Reason.STORE_FULL,
+        Reason.KEY_TYPE_REFUSED,
+        Reason.DEVICE_REFUSED,
+        Reason.UNSUPPORTED,
+        Reason.NOT_SERVED,
+        Reason.PLAINTEXT_KEY_REFUSED,
+    }
+)
+
+
+def _device_status(visit: Visit, s: Situation) -> DeviceStatus:
+    """Everything but the conditions."""
+    status, desired = visit.status, visit.desired
+    answered = isinstance(s.served, Served) or s.plain_answers
+    proven = s.recognition is not None and s.recognition.may_log_in and _identity_holds(s)
+    report = s.report
+    return replace(
+        status,
+        observed_generation=desired.generation,
+        address=AddressStatus(
+            declared=desired.host if proven or status.address.declared is None else status.address.declared,
+            current=s.address if proven else status.address.current,
+            reported=report.reported_addresses if report else status.address.reported,
+        ),
+        clock=_clock_status(s),
+        served=served_status(s.served.leaf) if isinstance(s.served, Served) else status.served,
+        certificate_ref=s.assignment.owner if s.assignment else None,
+        capabilities=_capabilities(s),
+        handled_reboot=status.handled_reboot,
+        unreachable_since=None if answered else status.unreachable_since or s.now,
+    )
+
+
+def _identity_holds(s: Situation) -> bool:
+    from device_cert_operator.core.identity import pins_broken
+
+    return s.report is None or pins_broken(s.desired.pins, s.status.identity.device, s.report.identity) is None
+
+
+def _clock_status(s: Situation) -> ClockStatus:
+    """The offset is written only when it is beyond what is allowed: it changes all the time."""
+    if s.report is None:
+        return s.status.clock
+    clock = s.report.clock
+    beyond = clock.offset is not None and abs(clock.offset) > s.desired.max_clock_offset
+    return ClockStatus(clock.source, clock.offset if beyond else None)
+
+
+def _capabilities(s: Situation) -> tuple[str, ...]:
+    if s.report is None:
+        return s.status.capabilities
+    able = s.report.capabilities
+    words = {str(kind) for kind in able.key_types}
+    for name, holds in (
+        ("InstallKeyPair", able.can_install_key_pair),
+        ("MakeKey", able.can_make_key),
+        ("SetClock", able.can_set_clock),
+        ("NTP", able.can_use_ntp),
+        ("Reboot", able.can_reboot),
+        ("EnableHTTPS", able.can_enable_https),
+    ):
+        if holds:
+            words.add(name)
+    return tuple(sorted(words))
+
+
+def served_status(facts: CertificateFacts) -> ServedStatus:
+    """What is served, as a status names it."""
+    return ServedStatus(
+        fingerprint=facts.fingerprint,
+        subject=facts.subject,
+        issuer=facts.issuer,
+        serial_number=facts.serial_number,
+        not_before=facts.not_before,
+        not_after=facts.not_after,
+        dns_names=facts.dns_names[:NAMES_KEPT],
+        ip_addresses=facts.ip_addresses[:NAMES_KEPT],
+    )
+
+
+async def report_unreadable(view: DeviceView | CertificateView, tools: Tools) -> timedelta:
+    """A spec that passed the schema and cannot be read: Stalled, and nothing is done."""
+    problem = view.problem or InvalidSpec(f"{view.key} cannot be read.")
+    claim = no("Ready", problem.reason, problem.message)
+    now = tools.clock.now()
+    conditions = merge(view.status.conditions, summary(claim, at_rest=True), view.generation, now)
+    if isinstance(view, DeviceView):
+        await tools.cluster.write_device_status(
+            view, replace(view.status, observed_generation=view.generation, conditions=conditions)
+        )
+    else:
+        await tools.cluster.write_certificate_status(
+            view, replace(view.status, observed_generation=view.generation, conditions=conditions)
+        )
+    return ON_CHANGE_POLL

@@ -1,0 +1,112 @@
+"""What the stories may touch, filled by wiring; and what they remember between passes without needing it."""
+
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from device_cert_operator.clock import Clock
+from device_cert_operator.core.model import Capabilities, Credentials, NotServed, ObjectKey, Served
+from device_cert_operator.drivers.base import DeviceConnection, Driver
+from device_cert_operator.kube.cache import Cache
+from device_cert_operator.kube.client import Cluster
+from device_cert_operator.kube.events import Events
+from device_cert_operator.kube.secrets import Secrets
+from device_cert_operator.settings import Settings
+
+
+class Counters(Protocol):
+    """What is counted as it happens; everything else is collected at scrape time."""
+
+    def device_operation(self, driver: str, operation: str, result: str, seconds: float) -> None: ...
+
+
+class Probe(Protocol):
+    """`net.tls_probe.probe`."""
+
+    async def __call__(
+        self, address: str, port: int, *, server_name: str | None, timeout: timedelta
+    ) -> Served | NotServed: ...
+
+
+class Locator(Protocol):
+    """`net.locate.locate` with the process's rate limiter."""
+
+    async def __call__(
+        self, key_sha256s: frozenset[str], subnets: tuple[str, ...], port: int, *, near: str, timeout: timedelta
+    ) -> tuple[Served, ...]: ...
+
+
+class Guard(Protocol):
+    """`net.http.LoginGuard`."""
+
+    async def before_login(self) -> None: ...
+
+    async def refused(self) -> None: ...
+
+    async def accepted(self) -> None: ...
+
+
+class Connector(Protocol):
+    """`net.http.open_connection` with the process's clock."""
+
+    def __call__(
+        self,
+        address: str,
+        port: int,
+        *,
+        pin_der: bytes | None,
+        credentials: Credentials,
+        guard: Guard,
+        timeout: timedelta,
+    ) -> AbstractAsyncContextManager[DeviceConnection]: ...
+
+
+@dataclass(slots=True)
+class DeviceMemory:
+    """What one process knows of one Device beside its status. Losing it costs a log-in, never correctness.
+
+    looked_at: the last finished check. full_at_pass, passes: counted for the routine log-in. located_at: the last
+    search. offset, capabilities: as last reported.
+    """
+
+    passes: int = 0
+    last_full_pass: int | None = None
+    looked_at: datetime | None = None
+    located_at: datetime | None = None
+    offset: timedelta | None = None
+    capabilities: Capabilities | None = None
+    failures: int = 0
+
+
+@dataclass(slots=True)
+class Memory:
+    """By uid; forgotten with the object."""
+
+    devices: dict[str, DeviceMemory] = field(default_factory=dict)
+    failures: dict[ObjectKey, int] = field(default_factory=dict)
+    checked_authorities: dict[tuple[str, str], object] = field(default_factory=dict)
+
+    def of(self, uid: str) -> DeviceMemory:
+        return self.devices.setdefault(uid, DeviceMemory())
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """Everything a story may touch."""
+
+    cache: Cache
+    cluster: Cluster
+    secrets: Secrets
+    events: Events
+    clock: Clock
+    settings: Settings
+    probe: Probe
+    locate: Locator
+    connect: Connector
+    driver_for: Callable[[str, DeviceConnection], Driver]
+    session: Callable[[str], AbstractAsyncContextManager[None]]
+    counters: Counters
+    sleep: Callable[[float], Awaitable[None]]
+    memory: Memory = field(default_factory=Memory)

@@ -1,0 +1,139 @@
+"""One pass over one Device: what it has learned so far, the status as it will be written, and the open session.
+
+The session is opened once, pinned to the key that the handshake showed, and kept as long as the pass: after an
+activation it may be the only way left to put the previous certificate back.
+"""
+
+from contextlib import AsyncExitStack
+from dataclasses import replace
+from types import TracebackType
+
+from device_cert_operator.core import credentials as budget
+from device_cert_operator.core.model import Credentials, DesiredDevice, DeviceReport, Inventory, Served
+from device_cert_operator.core.situation import Situation
+from device_cert_operator.core.status import DeviceStatus
+from device_cert_operator.drivers.base import Driver
+from device_cert_operator.errors import OperatorError
+from device_cert_operator.kube.views import DeviceView
+from device_cert_operator.reconcile.tools import DeviceMemory, Tools
+
+
+class Visit:
+    """Mutable by design, and gone with the pass."""
+
+    def __init__(self, view: DeviceView, desired: DesiredDevice, tools: Tools) -> None:
+        self.view = view
+        self.desired = desired
+        self.tools = tools
+        self.status: DeviceStatus = view.status
+        self.memory: DeviceMemory = tools.memory.of(view.uid)
+        self.address = _where_to_dial(desired, view.status)
+        self.report: DeviceReport | None = None
+        self.inventory: Inventory | None = None
+        self.login_error: OperatorError | None = None
+        self.reboot_now: str | None = None
+        self.found_elsewhere: str | None = None
+        self.searched = False
+        self.done: set[type] = set()
+        self.kept_objects: set[str] = set()
+        self.events: list[tuple[str, str, str]] = []
+        self._stack = AsyncExitStack()
+        self._driver: Driver | None = None
+        self._bound_to: str | None = None
+
+    async def __aenter__(self) -> "Visit":
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._stack.aclose()
+
+    # ------------------------------------------------------------------------------------------ status
+
+    async def save(self, status: DeviceStatus) -> None:
+        """Write an intent that must survive a crash, before acting on it. Raises Conflict, ClusterError."""
+        self.view = await self.tools.cluster.write_device_status(self.view, status)
+        self.status = status
+
+    def tell(self, kind: str, reason: str, message: str) -> None:
+        """An event for the end of the pass. kind: `Normal` or `Warning`."""
+        self.events.append((kind, reason, message))
+
+    def look_again(self) -> None:
+        """What was reported is no longer so."""
+        self.report = None
+
+    # ----------------------------------------------------------------------------------------- session
+
+    @property
+    def session_open(self) -> bool:
+        return self._driver is not None
+
+    async def driver(self, situation: Situation) -> Driver:
+        """The driver over a connection pinned to what this handshake showed, or over plain HTTP where that is wanted.
+
+        An open session is kept while the device shows the same certificate, and when it shows none.
+        """
+        served = situation.served if isinstance(situation.served, Served) else None
+        showing = "plain HTTP" if situation.plaintext else served.leaf.fingerprint if served else None
+        if self._driver is not None and showing in {None, self._bound_to}:
+            return self._driver
+        await self.close_session()
+        pin = None if situation.plaintext else served.leaf_der if served else b""
+        credentials = await self.tools.secrets.read_credentials(
+            self.desired.key.namespace, self.desired.credentials_secret
+        )
+        await self._stack.enter_async_context(self.tools.session(self.address))
+        connection = await self._stack.enter_async_context(
+            self.tools.connect(
+                self.address,
+                self.desired.port or (80 if pin is None else self.desired.https_port),
+                pin_der=pin,
+                credentials=credentials,
+                guard=LoginBudget(self, credentials),
+                timeout=self.desired.timeout,
+            )
+        )
+        self._driver, self._bound_to = self.tools.driver_for(self.desired.driver, connection), showing
+        return self._driver
+
+    async def close_session(self) -> None:
+        """Let the connection go; the next call opens another."""
+        self._driver, self._bound_to = None, None
+        stack, self._stack = self._stack, AsyncExitStack()
+        await stack.aclose()
+
+
+class LoginBudget:
+    """Counts log-ins in the Device's status, as `core.credentials` decides, around the transport's requests."""
+
+    def __init__(self, visit: Visit, credentials: Credentials) -> None:
+        self._visit = visit
+        self._version = credentials.version
+
+    async def before_login(self) -> None:
+        """Raises CredentialsRejected when nothing more may be sent; counts the try before it is sent."""
+        visit = self._visit
+        state = budget.for_version(visit.status.credentials, self._version)
+        now = visit.tools.clock.now()
+        secret = f"{visit.desired.key.namespace}/{visit.desired.credentials_secret}"
+        if (refusal := budget.why_not(state, budget.BUDGET, now, secret)) is not None:
+            raise refusal
+        if budget.needs_recording_before(state):
+            await visit.save(replace(visit.status, credentials=budget.try_counted(state, now)))
+
+    async def refused(self) -> None:
+        state = budget.for_version(self._visit.status.credentials, self._version)
+        await self._visit.save(replace(self._visit.status, credentials=budget.refused(state)))
+
+    async def accepted(self) -> None:
+        state = budget.for_version(self._visit.status.credentials, self._version)
+        self._visit.status = replace(self._visit.status, credentials=budget.accepted(state))
+
+
+def _where_to_dial(desired: DesiredDevice, status: DeviceStatus) -> str:
+    """Where it was last proven, unless the declared address was edited since."""
+    if status.address.current is not None and status.address.declared == desired.host:
+        return status.address.current
+    return desired.host
