@@ -1,15 +1,16 @@
 """What every driver can be asked, and the connection it is handed.
 
-A driver sequences messages of one protocol over a `DeviceConnection` that `net/` has already pinned to one key: it never
-sees addresses, certificates of the connection or passwords. It raises only `DeviceError`s and `Unsupported`.
+A driver sequences messages of one protocol over a `DeviceConnection` that `net/` has already pinned to one key: it
+never sees addresses, certificates of the connection or passwords. It raises only `DeviceError`s and `Unsupported`.
 A driver instance lives for one visit to one device.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Protocol
 
+from device_cert_operator.clock import Clock
+from device_cert_operator.core.exchange import Reply, UsernameToken
 from device_cert_operator.core.model import (
     Capabilities,
     ClockReading,
@@ -19,20 +20,12 @@ from device_cert_operator.core.model import (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """A device's answer. body: at most the connection's bound. headers: lower-case names."""
-
-    status: int
-    headers: Mapping[str, str]
-    body: bytes
-
-
 class DeviceConnection(Protocol):
     """One conversation with one device over connections that show one pinned key (or plain HTTP, if allowed).
 
     The connection counts log-ins: it raises CredentialsRejected after the budget, and never sends a log-in that was
-    not allowed. Raises DeviceUnreachable, DeviceBusy, CredentialsRejected, IdentityMismatch, ProtocolViolation.
+    not allowed. Raises DeviceUnreachable, DeviceBusy, CredentialsRejected, PermissionMissing (known to the device, but
+    not allowed), IdentityMismatch, ProtocolViolation.
     """
 
     async def post(
@@ -40,31 +33,19 @@ class DeviceConnection(Protocol):
     ) -> Reply:
         """POST, with HTTP Digest (or Basic over TLS) when `log_in` and the device challenges.
 
-        A 401 to a request without log-in is returned, not raised, so that a driver can see what is offered.
+        A 401, or a fault that says "not authorized", is returned where no log-in was sent: because `log_in` is False,
+        or because the device offers nothing that may be used here. So a driver can go on to a UsernameToken.
         """
         ...
 
-    def username_token(self, created_at: datetime) -> "UsernameToken":
-        """A WS-Security UsernameToken for the device's own time; counts as a log-in when `post` carries it."""
+    def username_token(self, created_at: datetime) -> UsernameToken:
+        """A WS-Security UsernameToken for the device's own time; the next `post` carries it and counts as a log-in."""
         ...
 
     @property
     def encrypted(self) -> bool:
         """Whether the conversation is TLS pinned to a key (a private key may travel)."""
         ...
-
-
-@dataclass(frozen=True, slots=True)
-class UsernameToken:
-    """Username, PasswordDigest, Nonce and Created of WS-Security UsernameToken Profile 1.1, ready for the header."""
-
-    username: str
-    password_digest: str
-    nonce: str
-    created: str
-
-    def __repr__(self) -> str:
-        return "UsernameToken(…)"
 
 
 class Driver(Protocol):
@@ -107,7 +88,7 @@ class Driver(Protocol):
         ...
 
 
-DriverFactory = Callable[[DeviceConnection], Driver]
+DriverFactory = Callable[[DeviceConnection, Clock], Driver]
 
 __all__ = [
     "Capabilities",

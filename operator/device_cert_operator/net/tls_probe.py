@@ -1,0 +1,234 @@
+"""What a device serves now: one handshake, nothing sent, nothing trusted.
+
+This is the check that runs ten thousand times in five minutes, so it drives an `SSLObject` over a plain socket
+(asyncio's stream layers cost as much again) and makes a second handshake only where a browser's fails.
+"""
+
+import asyncio
+import socket
+import ssl
+from contextlib import closing, suppress
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import lru_cache
+from typing import Any
+
+from device_cert_operator.core.model import CertificateFacts, NotServed, Served, is_ip
+from device_cert_operator.errors import InvalidSpec, OperatorError
+from device_cert_operator.net import contexts
+from device_cert_operator.pki.facts import read_facts
+
+_MOST_HANDSHAKE_BYTES = 256 * 1024  # OpenSSL's own bound on a certificate message is 100 KiB
+_MOST_CHAIN = 16
+_CHUNK = 16 * 1024
+_ENCODING_DER = 2  # _ssl.ENCODING_DER
+# OpenSSL's words for "this is not TLS at all": a second handshake would see the same
+_NOT_TLS = frozenset({"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "PACKET_LENGTH_TOO_LONG", "RECORD_LAYER_FAILURE"})
+
+
+class _HandshakeFailed(Exception):
+    """TCP answered, the handshake came to nothing. told: by a TLS alert, or by what OpenSSL refused to accept."""
+
+    def __init__(self, message: str, *, told: bool, speaks_tls: bool) -> None:
+        super().__init__(message)
+        self.told = told
+        self.speaks_tls = speaks_tls
+
+
+@dataclass(frozen=True, slots=True)
+class _Shown:
+    """What a finished handshake showed. chain_der: leaf first, as sent."""
+
+    chain_der: tuple[bytes, ...]
+    tls_version: str
+    cipher: str
+
+
+async def probe(address: str, port: int, *, server_name: str | None, timeout: timedelta) -> Served | NotServed:
+    """Shake hands at address:port and tell what was shown; the whole visit ends within `timeout`.
+
+    address: IPv4, IPv6 without brackets, or DNS name. server_name: sent as SNI only if it is a DNS name (RFC 6066,
+    section 3). What can go wrong at the other end is a `NotServed`; InvalidSpec only for a name that TLS cannot carry.
+    """
+    name = None if server_name is None or is_ip(server_name) else server_name
+    try:
+        async with asyncio.timeout(timeout.total_seconds()):
+            return await _look(address, port, name)
+    except TimeoutError:
+        message = f"{_at(address, port)} gave no complete answer within {timeout.total_seconds():g} s"
+        return NotServed(address, port, message, answers=False)
+    except (ValueError, UnicodeError) as error:
+        raise InvalidSpec(f"{server_name!r} cannot be asked for in a TLS handshake: {error}") from None
+    except OSError as error:
+        return NotServed(address, port, f"{_at(address, port)}: {_reason(error)}", answers=False)
+
+
+async def _look(address: str, port: int, name: str | None) -> Served | NotServed:
+    """The browser's handshake, and the lax one where that fails."""
+    first: _HandshakeFailed | None = None
+    try:
+        shown = await _shake_hands(address, port, name, contexts.browser_like())
+    except _HandshakeFailed as failed:
+        if not failed.speaks_tls:
+            return NotServed(address, port, f"{_at(address, port)} answers, but not with TLS: {failed}", answers=True)
+        first = failed
+        try:
+            shown = await _shake_hands(address, port, name, contexts.lax())
+        except _HandshakeFailed as again:
+            return NotServed(address, port, f"{_at(address, port)} answers, but no handshake: {again}", answers=True)
+    return _judged(address, port, shown, first)
+
+
+def _judged(address: str, port: int, shown: _Shown, first: _HandshakeFailed | None) -> Served | NotServed:
+    """The values of a finished handshake. first: how the browser's handshake failed, if it did."""
+    why_not = None
+    if first is not None:
+        why_not = why_not_in_browsers(shown.tls_version, shown.cipher)
+        if why_not is None and first.told:
+            why_not = f"browsers' offer was refused ({first}), although {shown.cipher} would do: a SHA-1 signature?"
+    try:
+        leaf = read_facts(shown.chain_der[0])
+    except OperatorError as error:
+        message = f"{_at(address, port)} serves a certificate that cannot be read: {error.message}"
+        return NotServed(address, port, message, answers=True)
+    others = _readable(shown.chain_der[1:])
+    return Served(
+        address=address,
+        port=port,
+        leaf=leaf,
+        leaf_der=shown.chain_der[0],
+        chain=(leaf, *(facts for _, facts in others)),
+        chain_der=(shown.chain_der[0], *(der for der, _ in others)),
+        tls_version=shown.tls_version,
+        cipher=shown.cipher,
+        browser_grade=why_not is None,
+        why_not=why_not,
+    )
+
+
+def why_not_in_browsers(tls_version: str, cipher: str) -> str | None:
+    """Why browsers would not have made this handshake, by version and OpenSSL's cipher name; None if they would.
+
+    As Chromium: TLS 1.2 or newer; below 1.3 no finite-field DHE, and CBC only with SHA-1's HMAC and RSA keys.
+    """
+    if tls_version == "TLSv1.3":
+        return None
+    if tls_version != "TLSv1.2":
+        return f"the device speaks {tls_version}; browsers want TLS 1.2 or newer"
+    if cipher.startswith(("DHE-", "EDH-", "ADH-", "DH-", "ECDH-")):
+        return f"the device agrees only on {cipher}; browsers take no finite-field or static Diffie-Hellman"
+    known = {entry["name"] for entry in contexts.browser_like().get_ciphers()}
+    return None if cipher in known else f"the device agrees only on {cipher}, which browsers do not offer"
+
+
+def _readable(chain_der: tuple[bytes, ...]) -> list[tuple[bytes, CertificateFacts]]:
+    """The certificates after the leaf, up to the first that cannot be read."""
+    readable: list[tuple[bytes, CertificateFacts]] = []
+    for der in chain_der:
+        try:
+            readable.append((der, _issuer_facts(der)))
+        except OperatorError:
+            break
+    return readable
+
+
+@lru_cache(maxsize=256)
+def _issuer_facts(der: bytes) -> CertificateFacts:
+    """Intermediates repeat from device to device; leaves do not."""
+    return read_facts(der)
+
+
+async def _shake_hands(address: str, port: int, name: str | None, context: ssl.SSLContext) -> _Shown:
+    """Connect, finish a handshake, hang up. Raises OSError before TCP answers, then `_HandshakeFailed`."""
+    with closing(await connect(address, port)) as sock:
+        incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        tls = context.wrap_bio(incoming, outgoing, server_hostname=name)
+        try:
+            await _drive(sock, tls, incoming, outgoing)
+        except ssl.SSLError as error:
+            reason = error.reason or str(error)
+            raise _HandshakeFailed(
+                reason.replace("_", " ").lower(), told=True, speaks_tls=reason not in _NOT_TLS
+            ) from None
+        except OSError as error:
+            raise _HandshakeFailed(_reason(error), told=False, speaks_tls=True) from None
+        cipher = tls.cipher()
+        chain = _chain_of(tls)
+        if not chain or cipher is None:
+            raise _HandshakeFailed("no certificate was shown", told=True, speaks_tls=True)
+        return _Shown(chain, tls.version() or "unknown", cipher[0])
+
+
+async def _drive(sock: socket.socket, tls: ssl.SSLObject, incoming: ssl.MemoryBIO, outgoing: ssl.MemoryBIO) -> None:
+    """Carry bytes until the handshake is done or has failed."""
+    loop = asyncio.get_running_loop()
+    received = 0
+    while True:
+        try:
+            tls.do_handshake()
+            break
+        except ssl.SSLWantReadError:
+            pass
+        if outgoing.pending:
+            await loop.sock_sendall(sock, outgoing.read())
+        data = await loop.sock_recv(sock, _CHUNK)
+        received += len(data)
+        if not data:
+            raise ConnectionResetError("the connection was closed during the handshake")
+        if received > _MOST_HANDSHAKE_BYTES:
+            raise ssl.SSLError(f"more than {_MOST_HANDSHAKE_BYTES} bytes without an end of the handshake")
+        incoming.write(data)
+    await _take_leave(sock, tls, outgoing)
+
+
+async def _take_leave(sock: socket.socket, tls: ssl.SSLObject, outgoing: ssl.MemoryBIO) -> None:
+    """Send our Finished and a close_notify, so that no device logs a broken handshake; nothing is waited for."""
+    with suppress(ssl.SSLError):
+        tls.unwrap()
+    with suppress(OSError):
+        await asyncio.get_running_loop().sock_sendall(sock, outgoing.read())
+
+
+async def connect(address: str, port: int) -> socket.socket:
+    """A connected non-blocking TCP socket; a name's addresses are tried in the resolver's order. Raises OSError."""
+    loop = asyncio.get_running_loop()
+    if is_ip(address):
+        family = socket.AF_INET6 if ":" in address else socket.AF_INET
+        return await _connected(family, (address, port))
+    found = await loop.getaddrinfo(address, port, type=socket.SOCK_STREAM)
+    last: OSError = OSError("the name has no address")
+    for family, _, _, _, target in found:
+        try:
+            return await _connected(family, target)
+        except OSError as error:
+            last = error
+    raise last
+
+
+async def _connected(family: int, target: Any) -> socket.socket:
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        sock.setblocking(False)
+        await asyncio.get_running_loop().sock_connect(sock, target)
+    except BaseException:
+        sock.close()
+        raise
+    return sock
+
+
+def _chain_of(tls: ssl.SSLObject) -> tuple[bytes, ...]:
+    """The certificates as sent, leaf first. Public from Python 3.13 on; the same call, one layer down, before."""
+    public = getattr(tls, "get_unverified_chain", None)
+    if public is not None:
+        return tuple(public()[:_MOST_CHAIN])
+    chain = tls._sslobj.get_unverified_chain() or []  # type: ignore[attr-defined]
+    return tuple(one.public_bytes(_ENCODING_DER) for one in chain[:_MOST_CHAIN])
+
+
+def _reason(error: OSError) -> str:
+    """The system's words without numbers or addresses."""
+    return error.strerror or str(error) or type(error).__name__
+
+
+def _at(address: str, port: int) -> str:
+    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
