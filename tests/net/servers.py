@@ -3,6 +3,7 @@
 import asyncio
 import ssl
 import tempfile
+import warnings
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
@@ -10,6 +11,14 @@ from pathlib import Path
 
 from tests.net.certificates import Identity
 
+# a group of its own, as old devices have: 1024 bits, for nothing but these tests
+_OLD_GROUP = """\
+-----BEGIN DH PARAMETERS-----
+MIGHAoGBAMRxg4dqHBfi6fk+nz1CeRbcTFvL8CXApNfSjriSZQO4WeimgFd4NG/m
+s+uGQ7RlbJBjGvayvbRkpSl+X0rajhsQ1xns0FkQUhNIL+up21Nu08pmeZV7c+Sd
+/1l2XS/PHN/bDgeVBQkNPvDsH6Olnowr9rd4kG5+ndKeG5qN29k3AgEC
+-----END DH PARAMETERS-----
+"""
 Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 
@@ -29,6 +38,7 @@ async def listen(
 ) -> AsyncIterator[Listening]:
     """Run the handler for each connection; what it leaves running ends with the server."""
     tasks: set[asyncio.Task[None]] = set()
+    writers: list[asyncio.StreamWriter] = []
     listening = Listening(host, 0)
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -41,7 +51,8 @@ async def listen(
                 await handler(Recording(reader, listening), writer)  # type: ignore[arg-type]
         finally:
             tasks.discard(task)
-            writer.transport.abort()
+            writers.append(writer)
+            writer.close()
 
     server = await asyncio.start_server(serve, host, port, ssl=context)
     listening.port = server.sockets[0].getsockname()[1]
@@ -52,6 +63,8 @@ async def listen(
         for task in list(tasks):
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        for writer in writers:
+            writer.transport.abort()
 
 
 class Recording:
@@ -82,16 +95,28 @@ def server_context(
 ) -> ssl.SSLContext:
     """A TLS server's context. newest: the newest version it speaks. ciphers: below TLS 1.3."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    load_into(context, identity)
+    context.minimum_version = ssl.TLSVersion.MINIMUM_SUPPORTED
+    if newest is not None:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # an old device is what is meant
+            context.maximum_version = newest
+    context.set_ciphers(ciphers or "ALL:@SECLEVEL=0")
+    if ciphers and ciphers.startswith("DHE"):
+        with tempfile.TemporaryDirectory() as folder:
+            parameters = Path(folder, "dh.pem")
+            parameters.write_text(_OLD_GROUP)
+            context.load_dh_params(parameters)
+    return context
+
+
+def load_into(context: ssl.SSLContext, identity: Identity) -> None:
+    """Serve this certificate from the next handshake on."""
     with tempfile.TemporaryDirectory() as folder:
         certificate, key = Path(folder, "chain.pem"), Path(folder, "key.pem")
         certificate.write_bytes(identity.chain_pem)
         key.write_bytes(identity.key_pem)
         context.load_cert_chain(certificate, key)
-    context.minimum_version = ssl.TLSVersion.MINIMUM_SUPPORTED
-    if newest is not None:
-        context.maximum_version = newest
-    context.set_ciphers(ciphers or "ALL:@SECLEVEL=0")
-    return context
 
 
 @dataclass(frozen=True)

@@ -28,6 +28,7 @@ from device_cert_operator.errors import (
 )
 from device_cert_operator.net import contexts
 from device_cert_operator.net.login import LogIn, Verdict, busy, judge, username_token
+from device_cert_operator.net.words import place, reason_of
 
 _E = TypeVar("_E", bound=BaseException)
 MOST_REPLY_BYTES = 1024 * 1024
@@ -233,8 +234,7 @@ class _Wire:
     def __init__(self, address: str, port: int, pin_der: bytes | None, most_reply_bytes: int) -> None:
         self._pin_der = pin_der
         self._most_reply_bytes = most_reply_bytes
-        host = f"[{address}]" if ":" in address else address
-        self.where = f"{host}:{port}"
+        self.where = place(address, port)
         self.encrypted = pin_der is not None
         self.base = f"{'https' if self.encrypted else 'http'}://{self.where}"
         self._strict = True
@@ -331,7 +331,7 @@ def _is_verification(error: BaseException) -> bool:
 
 def _words(error: BaseException) -> str:
     system = _cause(error, OSError)
-    return system.strerror or str(system) if system is not None else "connection failed"
+    return reason_of(system) if system is not None else "connection failed"
 
 
 def _cause(error: BaseException, kind: type[_E]) -> _E | None:

@@ -16,6 +16,7 @@ from typing import Any
 from device_cert_operator.core.model import CertificateFacts, NotServed, Served, is_ip
 from device_cert_operator.errors import InvalidSpec, OperatorError
 from device_cert_operator.net import contexts
+from device_cert_operator.net.words import place, reason_of
 from device_cert_operator.pki.facts import read_facts
 
 _MOST_HANDSHAKE_BYTES = 256 * 1024  # OpenSSL's own bound on a certificate message is 100 KiB
@@ -55,12 +56,12 @@ async def probe(address: str, port: int, *, server_name: str | None, timeout: ti
         async with asyncio.timeout(timeout.total_seconds()):
             return await _look(address, port, name)
     except TimeoutError:
-        message = f"{_at(address, port)} gave no complete answer within {timeout.total_seconds():g} s"
+        message = f"{place(address, port)} gave no complete answer within {timeout.total_seconds():g} s"
         return NotServed(address, port, message, answers=False)
     except (ValueError, UnicodeError) as error:
         raise InvalidSpec(f"{server_name!r} cannot be asked for in a TLS handshake: {error}") from None
     except OSError as error:
-        return NotServed(address, port, f"{_at(address, port)}: {_reason(error)}", answers=False)
+        return NotServed(address, port, f"{place(address, port)}: {reason_of(error)}", answers=False)
 
 
 async def _look(address: str, port: int, name: str | None) -> Served | NotServed:
@@ -70,12 +71,12 @@ async def _look(address: str, port: int, name: str | None) -> Served | NotServed
         shown = await _shake_hands(address, port, name, contexts.browser_like())
     except _HandshakeFailed as failed:
         if not failed.speaks_tls:
-            return NotServed(address, port, f"{_at(address, port)} answers, but not with TLS: {failed}", answers=True)
+            return NotServed(address, port, f"{place(address, port)} answers, but not with TLS: {failed}", answers=True)
         first = failed
         try:
             shown = await _shake_hands(address, port, name, contexts.lax())
         except _HandshakeFailed as again:
-            return NotServed(address, port, f"{_at(address, port)} answers, but no handshake: {again}", answers=True)
+            return NotServed(address, port, f"{place(address, port)} answers, but no handshake: {again}", answers=True)
     return _judged(address, port, shown, first)
 
 
@@ -89,7 +90,7 @@ def _judged(address: str, port: int, shown: _Shown, first: _HandshakeFailed | No
     try:
         leaf = read_facts(shown.chain_der[0])
     except OperatorError as error:
-        message = f"{_at(address, port)} serves a certificate that cannot be read: {error.message}"
+        message = f"{place(address, port)} serves a certificate that cannot be read: {error.message}"
         return NotServed(address, port, message, answers=True)
     others = _readable(shown.chain_der[1:])
     return Served(
@@ -151,7 +152,7 @@ async def _shake_hands(address: str, port: int, name: str | None, context: ssl.S
                 reason.replace("_", " ").lower(), told=True, speaks_tls=reason not in _NOT_TLS
             ) from None
         except OSError as error:
-            raise _HandshakeFailed(_reason(error), told=False, speaks_tls=True) from None
+            raise _HandshakeFailed(reason_of(error), told=False, speaks_tls=True) from None
         cipher = tls.cipher()
         chain = _chain_of(tls)
         if not chain or cipher is None:
@@ -223,12 +224,3 @@ def _chain_of(tls: ssl.SSLObject) -> tuple[bytes, ...]:
         return tuple(public()[:_MOST_CHAIN])
     chain = tls._sslobj.get_unverified_chain() or []  # type: ignore[attr-defined]
     return tuple(one.public_bytes(_ENCODING_DER) for one in chain[:_MOST_CHAIN])
-
-
-def _reason(error: OSError) -> str:
-    """The system's words without numbers or addresses."""
-    return error.strerror or str(error) or type(error).__name__
-
-
-def _at(address: str, port: int) -> str:
-    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"

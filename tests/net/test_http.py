@@ -1,0 +1,446 @@
+"""A conversation with a device that may be anybody: the pin before the first byte, log-ins counted, replies bounded."""
+
+import asyncio
+import datetime as dt
+import hashlib
+import logging
+import re
+import ssl
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+import pytest
+from cryptography.x509.oid import ExtendedKeyUsageOID
+
+from device_cert_operator.core.model import Credentials
+from device_cert_operator.drivers.base import DeviceConnection
+from device_cert_operator.errors import (
+    CredentialsRejected,
+    DeviceBusy,
+    DeviceUnreachable,
+    IdentityMismatch,
+    OperatorError,
+    PermissionMissing,
+    ProtocolViolation,
+)
+from device_cert_operator.net.http import HttpConnection, open_connection
+from tests.net.certificates import Identity, make
+from tests.net.servers import (
+    Handler,
+    Listening,
+    Request,
+    answering,
+    http_reply,
+    listen,
+    load_into,
+    read_request,
+    server_context,
+)
+
+SECRET = "correct horse"
+LOGIN = Credentials("admin", SECRET)
+FIVE_SECONDS = timedelta(seconds=5)
+
+
+@dataclass
+class Budget:
+    """A guard that counts, and gives out at `left`."""
+
+    left: int = 2
+    told: list[str] = field(default_factory=list)
+
+    async def before_login(self) -> None:
+        if self.left <= 0:
+            raise CredentialsRejected("the budget is spent")
+        self.left -= 1
+        self.told.append("before")
+
+    async def refused(self) -> None:
+        self.told.append("refused")
+
+    async def accepted(self) -> None:
+        self.told.append("accepted")
+
+
+@asynccontextmanager
+async def conversation(
+    handler: Handler,
+    *,
+    serves: Identity | None = None,
+    pin: bytes | None = None,
+    guard: Budget | None = None,
+    timeout: timedelta = FIVE_SECONDS,
+    password: str = SECRET,
+) -> AsyncIterator[tuple[HttpConnection, Listening]]:
+    context = server_context(serves) if serves else None
+    async with (
+        listen(handler, context=context) as server,
+        open_connection(
+            server.host,
+            server.port,
+            pin_der=pin,
+            credentials=Credentials("admin", password),
+            guard=guard or Budget(),
+            timeout=timeout,
+        ) as connection,
+    ):
+        yield connection, server
+
+
+async def post(connection: DeviceConnection, *, log_in: bool = True) -> int:
+    reply = await connection.post("/onvif/device_service", b"<x/>", content_type="text/xml", log_in=log_in)
+    return reply.status
+
+
+@dataclass
+class DigestServer:
+    """Checks Digest as a device does. spent_after: requests until a nonce is spent; says_stale: whether it tells."""
+
+    challenges: tuple[str, ...] = ('Digest realm="cam", qop="auth", nonce="{nonce}", algorithm=MD5',)
+    spent_after: int = 1_000
+    says_stale: bool = True
+    forbidden_from: int = 1_000
+    requests: int = 0
+    refusals: int = 0
+    served: int = 0
+    nonce: int = 1
+    used: int = 0
+
+    def __call__(self, request: Request) -> bytes:
+        self.requests += 1
+        given = request.authorization
+        if given is None:
+            return self._challenge()
+        if f'nonce="{self.nonce}"' not in given or self.used >= self.spent_after:
+            self.nonce, self.used = self.nonce + 1, 0
+            return self._challenge(stale=self.says_stale)
+        if not self._right(given, request) or self.served >= self.forbidden_from:
+            self.refusals += 1
+            return self._challenge()
+        self.used += 1
+        self.served += 1
+        return http_reply(200, b"done")
+
+    def _challenge(self, *, stale: bool = False) -> bytes:
+        end = ", stale=true" if stale else ""
+        offers = (f"WWW-Authenticate: {one.format(nonce=self.nonce)}{end}" for one in self.challenges)
+        return http_reply(401, b"who?", *offers)
+
+    def _right(self, given: str, request: Request) -> bool:
+        fields = dict(re.findall(r'(\w+)="?([^",]*)', given))
+        name = "sha256" if fields.get("algorithm") == "SHA-256" else "md5"
+        digest: Callable[[str], str] = lambda text: hashlib.new(name, text.encode()).hexdigest()  # noqa: E731
+        first, second = digest(f"admin:cam:{SECRET}"), digest(f"POST:{fields['uri']}")
+        expected = digest(f"{first}:{fields['nonce']}:{fields['nc']}:{fields['cnonce']}:{fields['qop']}:{second}")
+        return fields["response"] == expected
+
+
+# ------------------------------------------------------------------------------------------------- the pin
+
+
+async def test_the_right_certificate_is_spoken_to_whatever_its_names_and_dates() -> None:
+    expired = make(until=dt.datetime(2026, 1, 2, tzinfo=dt.UTC))
+    server = DigestServer()
+    async with conversation(answering(server), serves=expired, pin=expired.leaf_der) as (connection, _):
+        assert connection.encrypted
+        assert await post(connection) == 200
+
+
+@pytest.mark.parametrize(
+    "usages", [(ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE,), (ExtendedKeyUsageOID.CLIENT_AUTH,), ()]
+)
+async def test_a_leaf_that_openssl_finds_unfit_is_still_known_by_its_bytes(usages: tuple[object, ...]) -> None:
+    odd = make(usages=usages)  # type: ignore[arg-type]
+    async with conversation(answering(DigestServer()), serves=odd, pin=odd.leaf_der) as (connection, listening):
+        assert await post(connection) == 200
+        assert await post(connection) == 200
+        assert listening.connections <= 2
+
+
+@pytest.mark.parametrize("pinned", ["another", "the issuer", "a leaf that may sign", "an unfit one"])
+async def test_to_a_wrong_certificate_not_one_byte_is_sent(pinned: str) -> None:
+    issuer = make("issuer", ca=True, usages=())
+    served = make(issuer=issuer)
+    pins = {
+        "another": make(),
+        "the issuer": issuer,
+        "a leaf that may sign": issuer,
+        "an unfit one": make(usages=(ExtendedKeyUsageOID.CLIENT_AUTH,)),
+    }
+    guard = Budget()
+    async with conversation(answering(DigestServer()), serves=served, pin=pins[pinned].leaf_der, guard=guard) as (
+        connection,
+        listening,
+    ):
+        with pytest.raises(IdentityMismatch) as caught:
+            await post(connection)
+        assert hashlib.sha256(served.leaf_der).hexdigest() in caught.value.message
+        assert listening.received == b""
+    assert guard.told == []
+
+
+async def test_a_device_that_changes_its_certificate_between_two_connections_gets_nothing_more() -> None:
+    first, second = make(), make()
+    requests: list[Request] = []
+
+    async def once(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        requests.append(await read_request(reader))
+        writer.write(http_reply(200, b"", "Connection: close"))
+        await writer.drain()
+
+    context = server_context(first)
+    async with (
+        listen(once, context=context) as server,
+        open_connection(
+            server.host, server.port, pin_der=first.leaf_der, credentials=LOGIN, guard=Budget(), timeout=FIVE_SECONDS
+        ) as connection,
+    ):
+        assert await post(connection, log_in=False) == 200
+        load_into(context, second)
+        with pytest.raises(IdentityMismatch):
+            await post(connection, log_in=False)
+    assert len(requests) == 1
+
+
+async def test_plain_http_is_not_called_encrypted() -> None:
+    async with conversation(answering(DigestServer())) as (connection, _):
+        assert not connection.encrypted
+        assert await post(connection) == 200
+
+
+# ----------------------------------------------------------------------------------------------- the log-in
+
+
+async def test_a_warm_conversation_costs_one_request_a_call() -> None:
+    server, guard = DigestServer(), Budget()
+    async with conversation(answering(server), guard=guard) as (connection, listening):
+        for _ in range(5):
+            assert await post(connection) == 200
+        assert listening.connections == 1
+    assert server.requests == 6
+    assert guard.told == ["before", "accepted"]
+
+
+async def test_a_wrong_password_is_refused_once_and_told() -> None:
+    server, guard = DigestServer(), Budget()
+    async with conversation(answering(server), guard=guard, password="wrong") as (connection, _):
+        with pytest.raises(CredentialsRejected):
+            await post(connection)
+    assert server.refusals == 1
+    assert guard.told == ["before", "refused"]
+
+
+async def test_without_budget_no_log_in_is_sent() -> None:
+    server = DigestServer()
+    async with conversation(answering(server), guard=Budget(left=0)) as (connection, listening):
+        with pytest.raises(CredentialsRejected):
+            await post(connection)
+        assert b"Authorization" not in listening.received
+        assert b"authorization" not in listening.received
+
+
+@pytest.mark.parametrize("says_stale", [True, False])
+async def test_a_spent_nonce_is_no_refusal(says_stale: bool) -> None:
+    server, guard = DigestServer(spent_after=2, says_stale=says_stale), Budget()
+    async with conversation(answering(server), guard=guard) as (connection, _):
+        for _ in range(6):
+            assert await post(connection) == 200
+    assert server.refusals == 0
+    assert guard.told == ["before", "accepted"]
+
+
+async def test_a_device_that_calls_every_nonce_stale_ends_after_two() -> None:
+    server, guard = DigestServer(spent_after=0), Budget()
+    async with conversation(answering(server), guard=guard) as (connection, _):
+        with pytest.raises(ProtocolViolation, match="too old"):
+            await post(connection)
+    assert server.requests == 3
+    assert "refused" not in guard.told
+
+
+async def test_a_known_user_that_is_refused_lacks_a_right() -> None:
+    server, guard = DigestServer(forbidden_from=1), Budget()
+    async with conversation(answering(server), guard=guard) as (connection, _):
+        assert await post(connection) == 200
+        with pytest.raises(PermissionMissing):
+            await post(connection)
+    assert server.refusals == 1
+    assert guard.told == ["before", "accepted"]
+
+
+@pytest.mark.parametrize(
+    "challenges",
+    [
+        ('Digest realm="cam", qop="auth", nonce="{nonce}", algorithm=SHA-256',),
+        (
+            'Digest realm="cam", qop="auth", nonce="{nonce}", algorithm=SHA-256',
+            'Digest realm="cam", qop="auth", nonce="{nonce}", algorithm=MD5',
+        ),
+        ('Basic realm="cam", Digest realm="cam", qop="auth", nonce="{nonce}"',),
+    ],
+)
+async def test_devices_offer_in_many_ways(challenges: tuple[str, ...]) -> None:
+    async with conversation(answering(DigestServer(challenges=challenges))) as (connection, _):
+        assert await post(connection) == 200
+
+
+async def test_basic_is_used_over_tls_and_never_in_the_clear() -> None:
+    def basic(request: Request) -> bytes:
+        return http_reply(200) if request.authorization else http_reply(401, b"", 'WWW-Authenticate: Basic realm="x"')
+
+    served = make()
+    async with conversation(answering(basic), serves=served, pin=served.leaf_der) as (connection, _):
+        assert await post(connection) == 200
+    async with conversation(answering(basic)) as (connection, listening):
+        assert await post(connection) == 401
+        assert b"uthorization" not in listening.received
+
+
+async def test_a_token_counts_as_a_log_in_by_what_the_body_says() -> None:
+    answers = [http_reply(400, b"ter:NotAuthorized"), http_reply(200), http_reply(400, b"ter:NotAuthorized")]
+    guard = Budget()
+    async with conversation(answering(lambda _: answers.pop(0)), guard=guard) as (connection, _):
+        connection.username_token(dt.datetime(2026, 1, 1, tzinfo=dt.UTC))
+        with pytest.raises(CredentialsRejected):
+            await post(connection, log_in=False)
+        connection.username_token(dt.datetime(2026, 1, 1, tzinfo=dt.UTC))
+        assert await post(connection, log_in=False) == 200
+        connection.username_token(dt.datetime(2026, 1, 1, tzinfo=dt.UTC))
+        with pytest.raises(PermissionMissing):
+            await post(connection, log_in=False)
+    assert guard.told == ["before", "refused", "before", "accepted"]
+
+
+async def test_a_401_to_a_request_without_log_in_is_an_answer() -> None:
+    async with conversation(answering(DigestServer())) as (connection, _):
+        assert await post(connection, log_in=False) == 401
+
+
+async def test_a_lock_is_no_refusal_and_says_how_long() -> None:
+    def locked(request: Request) -> bytes:
+        if request.authorization is None:
+            return http_reply(401, b"", 'WWW-Authenticate: Digest realm="cam", qop="auth", nonce="1"')
+        return http_reply(401, b"Login has been locked", "Retry-After: 300")
+
+    guard = Budget()
+    async with conversation(answering(locked), guard=guard) as (connection, _):
+        with pytest.raises(DeviceBusy) as caught:
+            await post(connection)
+    assert caught.value.retry_after == timedelta(seconds=300)
+    assert guard.told == ["before"]
+
+
+# ---------------------------------------------------------------------------------------------- hostile ones
+
+
+def sending(*parts: bytes, forever: bool = False, every: float = 0.0) -> Handler:
+    """Answer anything with these bytes."""
+
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(65536)
+        while True:
+            for part in parts:
+                writer.write(part)
+                await writer.drain()
+                await asyncio.sleep(every)
+            if not forever:
+                return
+
+    return handle
+
+
+OPENING = b"HTTP/1.1 200 OK\r\nContent-Type: text/xml\r\n"
+MEGABYTE = b"a" * (1 << 20)
+HOSTILE: dict[str, tuple[Handler, type[OperatorError], str]] = {
+    "garbage": (sending(b"\x00\xff\x17garbage\r\n\r\n"), ProtocolViolation, "HTTP"),
+    "html without a status line": (sending(b"<html>hello</html>\r\n\r\n"), ProtocolViolation, "HTTP"),
+    "another protocol": (sending(b"SSH-2.0-dropbear\r\n\r\n"), ProtocolViolation, "HTTP"),
+    "half a reply": (sending(OPENING + b"Content-Length: 100\r\n\r\nhalf"), DeviceUnreachable, "broke off"),
+    "nothing": (sending(b""), DeviceUnreachable, "broke off"),
+    "10 MB": (sending(OPENING + b"Content-Length: 10485760\r\n\r\n", *[MEGABYTE] * 10), ProtocolViolation, "more than"),
+    "endless chunks": (
+        sending(OPENING + b"Transfer-Encoding: chunked\r\n\r\n", *[b"10000\r\n" + b"a" * 65536 + b"\r\n"] * 100),
+        ProtocolViolation,
+        "more than",
+    ),
+    "endless headers": (sending(OPENING, *[b"X-A: " + b"b" * 5000 + b"\r\n"] * 100), ProtocolViolation, "HTTP"),
+    "an endless line": (sending(b"HTTP/1.1 200 ", *[b"b" * 65536] * 20), ProtocolViolation, "HTTP"),
+    "redirect": (
+        sending(b"HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:1/\r\nContent-Length: 0\r\n\r\n"),
+        ProtocolViolation,
+        "redirect",
+    ),
+    "compressed": (
+        sending(OPENING + b"Content-Encoding: gzip\r\nContent-Length: 1\r\n\r\na"),
+        ProtocolViolation,
+        "compresses",
+    ),
+    "an endless challenge": (
+        sending(b'HTTP/1.1 401 X\r\nWWW-Authenticate: Digest nonce="1"\r\n\r\n', *[MEGABYTE] * 4),
+        ProtocolViolation,
+        "more than",
+    ),
+    "drip": (sending(OPENING, b"X: y\r\n", forever=True, every=0.02), DeviceUnreachable, "no complete answer"),
+    "silence": (sending(b"", forever=True, every=0.02), DeviceUnreachable, "no complete answer"),
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+async def test_a_hostile_answer_is_an_error_of_ours_in_time(name: str) -> None:
+    handler, kind, words = HOSTILE[name]
+    async with conversation(handler, timeout=timedelta(seconds=0.4)) as (connection, _):
+        started = asyncio.get_running_loop().time()
+        with pytest.raises(kind, match=words) as caught:
+            await post(connection)
+        assert asyncio.get_running_loop().time() - started < 2
+    assert SECRET not in caught.value.message
+    assert caught.value.__context__ is None or caught.value.__suppress_context__
+
+
+async def test_nobody_there_is_unreachable() -> None:
+    async with open_connection(
+        "127.7.0.9", 1, pin_der=None, credentials=LOGIN, guard=Budget(), timeout=FIVE_SECONDS
+    ) as connection:
+        with pytest.raises(DeviceUnreachable):
+            await post(connection)
+
+
+async def test_plain_http_behind_the_https_port_is_a_violation() -> None:
+    async with conversation(sending(b"HTTP/1.1 200 OK\r\n\r\n"), pin=make().leaf_der) as (connection, _):
+        with pytest.raises(ProtocolViolation, match="TLS"):
+            await post(connection)
+
+
+async def test_tls_1_0_is_still_spoken_to_for_healing() -> None:
+    served = make(kind="RSA")
+    context = server_context(served, newest=ssl.TLSVersion.TLSv1_1)
+    async with (
+        listen(answering(DigestServer()), context=context) as server,
+        open_connection(
+            server.host, server.port, pin_der=served.leaf_der, credentials=LOGIN, guard=Budget(), timeout=FIVE_SECONDS
+        ) as connection,
+    ):
+        assert await post(connection) == 200
+
+
+async def test_nothing_secret_is_logged_or_shown(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    async with conversation(answering(DigestServer())) as (connection, _):
+        await post(connection)
+        shown = repr(connection) + repr(vars(connection)) + caplog.text
+    assert SECRET not in shown
+    assert "response=" not in shown
+
+
+async def test_the_guards_own_time_is_not_the_devices() -> None:
+    class Slow(Budget):
+        async def before_login(self) -> None:
+            await asyncio.sleep(0.3)
+
+    async with conversation(answering(DigestServer()), guard=Slow(), timeout=timedelta(seconds=0.25)) as (
+        connection,
+        _,
+    ):
+        assert await post(connection) == 200
