@@ -47,7 +47,7 @@ def up(name: str, data_dir: str | None) -> None:
 @local.command()
 @_options
 @click.option("--keep-data", is_flag=True, help="Leave the folder.")
-def down(name: str, data_dir: str | None, keep_data: bool) -> None:  # noqa: FBT001  # click passes flags so
+def down(name: str, data_dir: str | None, keep_data: bool) -> None:  # click passes flags so
     """Stop it and remove its data."""
     running = planes.load(_folder(name, data_dir))
     if running is None:

@@ -88,13 +88,16 @@ class ControlPlane:
 
     def stop_api_server(self) -> None:
         """It is gone: connections are refused. `start_api_server` brings it back with the same data."""
-        self.parts.pop("kube-apiserver").end()
+        for name in ("kube-controller-manager", "kube-apiserver"):  # the former ends by itself without the latter
+            if (part := self.parts.pop(name, None)) is not None:
+                part.end()
         self._remember()
 
     def start_api_server(self) -> None:
         """Start it on the same port and wait until it is ready."""
         self._start("kube-apiserver", _api_server(self))
         self.wait_until_ready()
+        self._start("kube-controller-manager", _controller_manager(self))
 
     def start_all(self) -> None:
         """etcd, API server, controller manager; returns when the API server is ready. Raises PlaneError."""

@@ -6,9 +6,9 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from local_control_plane import plane as planes
 from local_control_plane.plane import ControlPlane
-
 from tests.support.control_plane import kubectl, try_kubectl
 
 ROOT = Path(__file__).parents[2]

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from local_control_plane import plane as planes
 from local_control_plane.plane import ControlPlane
 
