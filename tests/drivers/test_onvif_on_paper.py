@@ -1,0 +1,144 @@
+"""The driver contract over a keystore that follows the specification, and what only ONVIF has."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from device_cert_operator.clock import SystemClock
+from device_cert_operator.drivers.onvif import https
+from device_cert_operator.drivers.onvif.https import SELF_SIGNED_ALIAS
+from device_cert_operator.drivers.registry import driver_for
+from device_cert_operator.errors import DeviceBusy, DeviceRefused, UnknownDriver, Unsupported
+from device_cert_operator.reasons import Reason
+from tests.drivers.bundles import bundle
+from tests.drivers.contract import Bench, BrokenOff, DriverContract, Interrupted
+from tests.drivers.paper_device import PaperDevice
+
+
+class TestOnPaper(DriverContract):
+    driver_name = "onvif"
+
+    @pytest.fixture
+    def bench(self) -> Bench:
+        return PaperDevice().with_factory_certificate()
+
+
+class TestOnPaperWithoutPassphrases(TestOnPaper):
+    @pytest.fixture
+    def bench(self) -> Bench:
+        device = PaperDevice().with_factory_certificate()
+        device.capabilities["MaximumNumberOfPassphrases"] = "0"
+        return device
+
+
+class TestOnPaperByToken(TestOnPaper):
+    @pytest.fixture
+    def bench(self) -> Bench:
+        return PaperDevice(token_only=True).with_factory_certificate()
+
+
+async def test_passphrases_do_not_stay() -> None:
+    device = PaperDevice().with_factory_certificate()
+    device.passphrases["left-over"] = ("x", "dc-0a1b2c3d-r1")
+    async with device.connect() as connection:
+        await driver_for("onvif", connection).install(bundle(2))
+    assert device.passphrases == {}
+
+
+async def test_a_strangers_objects_are_never_touched() -> None:
+    device = PaperDevice().with_factory_certificate()
+    device.capabilities |= {"MaximumNumberOfCertificates": "9", "MaximumNumberOfKeys": "9"}
+    theirs = bundle(1, series="ffffffff")
+    async with device.connect() as connection:
+        driver = driver_for("onvif", connection)
+        handle = await driver.install(theirs)
+        del device.paths[handle]  # a loose certificate of another device's series
+        mine = await driver.install(bundle(7))
+        await driver.remove(mine)
+    assert any(one.der == theirs.leaf_der for one in device.certificates.values())
+    assert "Remove" not in "".join(device.log)
+
+
+async def test_a_full_store_says_so() -> None:
+    device = PaperDevice().with_factory_certificate()
+    device.capabilities["MaximumNumberOfCertificates"] = "1"
+    async with device.connect() as connection:
+        driver = driver_for("onvif", connection)
+        assert (await driver.inventory()).free_slots == 0
+        with pytest.raises(DeviceRefused) as caught:
+            await driver.install(bundle(1))
+    assert caught.value.reason is Reason.STORE_FULL
+    assert device.passphrases == {}
+
+
+async def test_a_device_without_the_service_is_told_by_name() -> None:
+    device = PaperDevice(has_security=False)
+    async with device.connect() as connection:
+        driver = driver_for("onvif", connection)
+        report = await driver.observe()
+        assert not report.capabilities.can_install_key_pair
+        with pytest.raises(Unsupported, match="security service"):
+            await driver.inventory()
+
+
+@pytest.mark.parametrize("broken_at", range(1, 14))
+async def test_https_is_switched_on_with_a_certificate_of_the_devices_own(broken_at: int) -> None:
+    device = PaperDevice(protocols={"HTTP": (True, 8080), "HTTPS": (False, 8443), "RTSP": (True, 554)})
+    async with device.connect() as connection:
+        try:
+            await driver_for("onvif", Interrupted(connection, broken_at, done=broken_at % 2 == 0)).enable_https()
+        except BrokenOff:
+            await driver_for("onvif", connection).enable_https()
+        await driver_for("onvif", connection).enable_https()
+    assert device.protocols == {"HTTP": (True, 8080), "RTSP": (True, 554), "HTTPS": (True, 8443)}
+    assert len(device.paths) == len(device.certificates) == len(device.keys) == 1
+    assert device.assigned is not None and device.paths[device.assigned].alias == SELF_SIGNED_ALIAS
+
+
+async def test_a_key_that_takes_long_is_waited_for_in_the_next_visit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(https, "_KEY_WITHIN_SECONDS", 0.0)
+    device = PaperDevice(protocols={"HTTP": (True, 80), "HTTPS": (False, 443)})
+    async with device.connect() as connection:
+        driver = driver_for("onvif", connection)
+        for _ in range(2):
+            with pytest.raises(DeviceBusy):
+                await driver.enable_https()
+        await driver.enable_https()
+    assert device.log.count("CreateECCKeyPair") == 1
+    assert await device.served() is not None
+
+
+async def test_https_that_is_on_is_left_alone() -> None:
+    device = PaperDevice().with_factory_certificate()
+    async with device.connect() as connection:
+        await driver_for("onvif", connection).enable_https()
+    assert device.log == ["GetNetworkProtocols"]
+
+
+async def test_the_offset_is_measured_against_the_operators_clock() -> None:
+    class Ahead(SystemClock):
+        def now(self) -> datetime:
+            return super().now() + timedelta(hours=1)
+
+    device = PaperDevice(offset=timedelta(minutes=-5)).with_factory_certificate()
+    async with device.connect() as connection:
+        offset = (await driver_for("onvif", connection, Ahead()).observe()).clock.offset
+    assert offset is not None
+    assert abs(offset + timedelta(minutes=65)) < timedelta(seconds=2)
+
+
+async def test_a_token_is_dated_by_the_devices_clock() -> None:
+    device = PaperDevice(token_only=True, offset=timedelta(days=-9000)).with_factory_certificate()
+    dated: list[datetime] = []
+    async with device.connect() as connection:
+        make_token = connection.username_token
+        connection.username_token = lambda at: (dated.append(at), make_token(at))[1]  # type: ignore[method-assign]
+        await driver_for("onvif", connection).inventory()
+    expected = datetime.now(UTC) - timedelta(days=9000)  # noqa: TID251
+    assert dated
+    assert all(abs(at - expected) < timedelta(seconds=3) for at in dated)
+
+
+def test_an_unknown_driver_names_those_that_there_are() -> None:
+    with pytest.raises(UnknownDriver, match="there is: onvif"):
+        driver_for("omvif", None)  # type: ignore[arg-type]
