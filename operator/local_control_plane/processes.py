@@ -1,4 +1,4 @@
-"""Starting, knowing again and ending the plane's processes. A process is known by pid and start time, never by pid alone."""
+"""Starting, knowing again and ending processes: known by pid and start time, never by pid alone."""
 
 import ctypes
 import os

@@ -1,0 +1,186 @@
+"""What a certificate says, as values; also of certificates that no library likes."""
+
+import hashlib
+import warnings
+from datetime import UTC, datetime
+
+from asn1crypto import x509 as asn1_x509
+from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, ed25519, rsa
+from cryptography.x509.oid import ExtensionOID, NameOID
+
+from device_cert_operator.core.model import CertificateFacts, NameConstraints
+from device_cert_operator.errors import ProtocolViolation
+from device_cert_operator.reasons import Reason
+
+MOST_NAMES = 64
+_USAGES = {
+    "digital_signature": "digitalSignature",
+    "content_commitment": "nonRepudiation",
+    "key_encipherment": "keyEncipherment",
+    "data_encipherment": "dataEncipherment",
+    "key_agreement": "keyAgreement",
+    "key_cert_sign": "keyCertSign",
+    "crl_sign": "cRLSign",
+}
+
+
+def load(der: bytes) -> x509.Certificate:
+    """Parse; negative or zero serial numbers are looked at all the same. Raises ProtocolViolation."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return x509.load_der_x509_certificate(der)
+    except (ValueError, TypeError) as error:
+        raise ProtocolViolation(
+            f"A certificate cannot be read ({str(error)[:120]}).", reason=Reason.CERTIFICATE_UNREADABLE
+        ) from None
+
+
+def read_facts(der: bytes) -> CertificateFacts:
+    """The facts of one certificate (RFC 5280). Raises ProtocolViolation (CertificateUnreadable) for what is none."""
+    certificate = load(der)
+    try:
+        return _facts(certificate, der)
+    except (ValueError, TypeError, x509.UnsupportedGeneralNameType) as error:
+        raise ProtocolViolation(
+            f"A certificate cannot be read ({str(error)[:120]}).", reason=Reason.CERTIFICATE_UNREADABLE
+        ) from None
+
+
+def pem_to_ders(pem: bytes) -> tuple[bytes, ...]:
+    """All certificates of a PEM text, in order. Raises ProtocolViolation when there is none, or one is broken."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            certificates = x509.load_pem_x509_certificates(pem)
+    except ValueError as error:
+        raise ProtocolViolation(
+            f"No PEM certificate can be read ({str(error)[:120]}).", reason=Reason.CERTIFICATE_UNREADABLE
+        ) from None
+    return tuple(certificate.public_bytes(serialization.Encoding.DER) for certificate in certificates)
+
+
+def ders_to_pem(*ders: bytes) -> bytes:
+    """PEM of several certificates, in order."""
+    return b"".join(load(der).public_bytes(serialization.Encoding.PEM) for der in ders)
+
+
+def fingerprint(der: bytes) -> str:
+    """SHA-256 over the DER, lower-case hex."""
+    return hashlib.sha256(der).hexdigest()
+
+
+def _facts(certificate: x509.Certificate, der: bytes) -> CertificateFacts:
+    extensions = _extensions(certificate)
+    san = extensions.get(ExtensionOID.SUBJECT_ALTERNATIVE_NAME)
+    dns_names, addresses, cut = _names(san.value if san else None)
+    usage = extensions.get(ExtensionOID.KEY_USAGE)
+    basic = extensions.get(ExtensionOID.BASIC_CONSTRAINTS)
+    purposes = extensions.get(ExtensionOID.EXTENDED_KEY_USAGE)
+    constraints = extensions.get(ExtensionOID.NAME_CONSTRAINTS)
+    kind, curve, bits, key_hash = _public_key(certificate, der)
+    common = certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
+    return CertificateFacts(
+        fingerprint=fingerprint(der),
+        public_key_sha256=key_hash,
+        subject=certificate.subject.rfc4514_string(),
+        issuer=certificate.issuer.rfc4514_string(),
+        serial_number=f"{certificate.serial_number:x}",
+        not_before=certificate.not_valid_before_utc,
+        not_after=_not_after(certificate),
+        common_name=str(common[-1].value) if common else None,
+        dns_names=dns_names,
+        ip_addresses=addresses,
+        key_type=kind,
+        curve=curve,
+        key_bits=bits,
+        signature_hash=_signature_hash(certificate),
+        version=3 if certificate.version is x509.Version.v3 else 1,
+        is_ca=bool(basic.value.ca) if basic and isinstance(basic.value, x509.BasicConstraints) else None,
+        key_usage=_usages(usage.value) if usage and isinstance(usage.value, x509.KeyUsage) else None,
+        extended_key_usage=tuple(oid.dotted_string for oid in purposes.value)
+        if purposes and isinstance(purposes.value, x509.ExtendedKeyUsage)
+        else None,
+        has_san=san is not None,
+        san_critical=bool(san and san.critical),
+        subject_is_empty=not list(certificate.subject),
+        name_constraints=_constraints(constraints.value)
+        if constraints and isinstance(constraints.value, x509.NameConstraints)
+        else None,
+        names_cut=cut,
+    )
+
+
+def _not_after(certificate: x509.Certificate) -> datetime:
+    return certificate.not_valid_after_utc.astimezone(UTC)
+
+
+def _extensions(certificate: x509.Certificate) -> dict[x509.ObjectIdentifier, x509.Extension[x509.ExtensionType]]:
+    """Those that can be read; a broken extension hides the others, as it does for browsers."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return {extension.oid: extension for extension in certificate.extensions}
+    except (ValueError, x509.DuplicateExtension, x509.UnsupportedGeneralNameType):
+        return {}
+
+
+def _names(san: x509.ExtensionType | None) -> tuple[tuple[str, ...], tuple[str, ...], bool]:
+    if not isinstance(san, x509.SubjectAlternativeName):
+        return (), (), False
+    dns_names = [name.lower() for name in san.get_values_for_type(x509.DNSName)]
+    addresses = [address.compressed for address in san.get_values_for_type(x509.IPAddress)]
+    cut = len(dns_names) > MOST_NAMES or len(addresses) > MOST_NAMES
+    return tuple(dns_names[:MOST_NAMES]), tuple(addresses[:MOST_NAMES]), cut
+
+
+def _public_key(certificate: x509.Certificate, der: bytes) -> tuple[str, str | None, int, str]:
+    """(type, curve, bits, SHA-256 over the SubjectPublicKeyInfo as it stands in the certificate)."""
+    spki = asn1_x509.Certificate.load(der)["tbs_certificate"]["subject_public_key_info"].dump()
+    digest = hashlib.sha256(spki).hexdigest()
+    try:
+        key = certificate.public_key()
+    except (ValueError, TypeError, UnsupportedAlgorithm):
+        return "unknown", None, 0, digest
+    match key:
+        case rsa.RSAPublicKey():
+            return "RSA", None, key.key_size, digest
+        case ec.EllipticCurvePublicKey():
+            return "EC", key.curve.name, key.key_size, digest
+        case ed25519.Ed25519PublicKey():
+            return "Ed25519", None, 256, digest
+        case ed448.Ed448PublicKey():
+            return "Ed448", None, 456, digest
+        case dsa.DSAPublicKey():
+            return "DSA", None, key.key_size, digest
+        case _:
+            return "unknown", None, 0, digest
+
+
+def _signature_hash(certificate: x509.Certificate) -> str | None:
+    try:
+        algorithm = certificate.signature_hash_algorithm
+    except UnsupportedAlgorithm:
+        return None
+    return algorithm.name if algorithm else None
+
+
+def _usages(usage: x509.KeyUsage) -> frozenset[str]:
+    return frozenset(word for attribute, word in _USAGES.items() if getattr(usage, attribute))
+
+
+def _constraints(value: x509.NameConstraints) -> NameConstraints:
+    def texts(names: list[x509.GeneralName] | None, kind: type) -> tuple[str, ...] | None:
+        if names is None:
+            return None
+        return tuple(str(name.value) for name in names if isinstance(name, kind)) or None
+
+    return NameConstraints(
+        permitted_dns=texts(value.permitted_subtrees, x509.DNSName),
+        excluded_dns=texts(value.excluded_subtrees, x509.DNSName),
+        permitted_ip=texts(value.permitted_subtrees, x509.IPAddress),
+        excluded_ip=texts(value.excluded_subtrees, x509.IPAddress),
+    )

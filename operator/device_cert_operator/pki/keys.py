@@ -1,0 +1,75 @@
+"""Private keys: made, read and written; never shown."""
+
+import hashlib
+
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+
+from device_cert_operator.core.model import KeyType
+from device_cert_operator.errors import ProtocolViolation
+
+SigningKey = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
+
+
+class PrivateKey:
+    """A private key that redacts itself."""
+
+    __slots__ = ("_key",)
+
+    def __init__(self, key: SigningKey) -> None:
+        self._key = key
+
+    def __repr__(self) -> str:
+        return f"PrivateKey({self.kind}, …)"
+
+    @property
+    def key(self) -> SigningKey:
+        return self._key
+
+    @property
+    def kind(self) -> str:
+        """As in `KeyType`, e.g. `RSA-2048`, `ECDSA-P256`."""
+        if isinstance(self._key, rsa.RSAPrivateKey):
+            return f"RSA-{self._key.key_size}"
+        return f"ECDSA-P{self._key.key_size}"
+
+    @property
+    def public_key_sha256(self) -> str:
+        """SHA-256 over the SubjectPublicKeyInfo, lower-case hex."""
+        spki = self._key.public_key().public_bytes(
+            serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
+        )
+        return hashlib.sha256(spki).hexdigest()
+
+    def pkcs8_pem(self) -> bytes:
+        """Unencrypted PKCS#8 (RFC 5958) as PEM: for a Secret."""
+        return self._write(serialization.Encoding.PEM)
+
+    def pkcs8_der(self) -> bytes:
+        """Unencrypted PKCS#8 (RFC 5958) as DER: for a device."""
+        return self._write(serialization.Encoding.DER)
+
+    def _write(self, encoding: serialization.Encoding) -> bytes:
+        return self._key.private_bytes(encoding, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+
+
+def make_key(kind: KeyType) -> PrivateKey:
+    """A new key pair. RSA takes 50 ms and more: call it in a thread."""
+    match kind:
+        case KeyType.ECDSA_P256:
+            return PrivateKey(ec.generate_private_key(ec.SECP256R1()))
+        case KeyType.ECDSA_P384:
+            return PrivateKey(ec.generate_private_key(ec.SECP384R1()))
+        case _:
+            return PrivateKey(rsa.generate_private_key(65537, int(kind.removeprefix("RSA-"))))
+
+
+def read_key(pem: bytes) -> PrivateKey:
+    """Read an unencrypted PEM key. Raises ProtocolViolation, without a word of the content."""
+    try:
+        key = serialization.load_pem_private_key(pem, password=None)
+    except (ValueError, TypeError):
+        raise ProtocolViolation("tls.key holds no unencrypted PEM private key.") from None
+    if not isinstance(key, ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey):
+        raise ProtocolViolation("tls.key is neither an RSA nor an ECDSA key.")
+    return PrivateKey(key)
