@@ -24,7 +24,7 @@ _DER = serialization.Encoding.DER
 CAPABILITIES = {
     "MaximumNumberOfKeys": "6",
     "MaximumNumberOfCertificates": "6",
-    "MaximumNumberOfCertificationPaths": "4",
+    "MaximumNumberOfCertificationPaths": "9",
     "MaximumNumberOfPassphrases": "2",
     "KeyPairGeneration": "RSA ECC",
     "RSAKeyLengths": "2048 3072",
