@@ -1,7 +1,7 @@
 """What every driver must do, whatever it drives: a subclass names the driver and gives the device (`Bench`)."""
 
 from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
@@ -9,10 +9,10 @@ import pytest
 
 from device_cert_operator.clock import SystemClock
 from device_cert_operator.core.exchange import Reply, UsernameToken
-from device_cert_operator.core.model import ClockReading, ClockSource, KeyPairBundle
+from device_cert_operator.core.model import ClockReading, ClockSource
 from device_cert_operator.drivers.base import DeviceConnection, Driver
 from device_cert_operator.drivers.registry import driver_for
-from device_cert_operator.errors import DeviceError, DeviceRefused, DeviceUnreachable, OperatorError, Unsupported
+from device_cert_operator.errors import DeviceError, DeviceRefused, DeviceUnreachable, Unsupported
 from tests.drivers.bundles import bundle, fingerprint
 from tests.net.certificates import make
 
@@ -247,16 +247,10 @@ class DriverContract:
             assert (await driver.observe()).clock.source is ClockSource.NTP
 
     async def test_only_errors_of_devices_come_out(self, bench: Bench) -> None:
-        reading = ClockReading(ClockSource.MANUAL, timedelta(), "no zone at all, surely", False)
-        broken = KeyPairBundle("dc-00000000-r1", "00", b"no certificate", (), b"no key")
+        no_zone = ClockReading(ClockSource.MANUAL, timedelta(), "no zone at all, surely", False)
         async with self.driver(bench) as driver:
-            for call in (
-                driver.activate("there-is-no-such-path"),
-                driver.set_clock(lambda: datetime(2026, 1, 1, tzinfo=UTC), reading),
-                driver.install(broken),
-            ):
-                try:
-                    await call
-                except OperatorError as error:
-                    assert isinstance(error, DeviceError | Unsupported) or call is not None  # noqa: PT017
+            with pytest.raises(DeviceError):
+                await driver.activate("there-is-no-such-path")
             assert await driver.remove("there-is-no-such-path") is True
+            with suppress(DeviceError):  # many take any zone
+                await driver.set_clock(lambda: datetime.now(UTC), no_zone)  # noqa: TID251
