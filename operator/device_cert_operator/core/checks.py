@@ -6,17 +6,16 @@ Reading `CHECKS` from top to bottom is reading what the operator does for a devi
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import timedelta
 
 from device_cert_operator.core import identity
+from device_cert_operator.core.findings import Finding, blocked, note, to_do, waiting
 from device_cert_operator.core.installation import (
     activation_is_unfinished,
     installed_is_not_recorded,
     old_objects_remain,
     revision_is_not_served,
 )
-from device_cert_operator.core.findings import Finding, blocked, note, to_do, waiting
 from device_cert_operator.core.model import AddressPolicy, ClockPolicy, ClockSource, NotServed, Security, Served
 from device_cert_operator.core.situation import Situation
 from device_cert_operator.core.steps import EnableHTTPS, Locate, LogIn, Reboot, RecordReboot, SetClock, UseNTP
@@ -166,9 +165,7 @@ def https_is_not_enabled(s: Situation) -> Finding | None:
     if not s.plaintext or s.report is None or s.report.https_enabled is not False:
         return None
     if not s.desired.ensure_https:
-        return blocked(
-            "Secure", Reason.HTTPS_OFF, "HTTPS is off on the device, and spec.https.ensureEnabled is false."
-        )
+        return blocked("Secure", Reason.HTTPS_OFF, "HTTPS is off on the device, and spec.https.ensureEnabled is false.")
     if EnableHTTPS in s.done:
         return waiting("Secure", Reason.DEVICE_RESTARTING, "HTTPS was switched on and is not up yet.")
     return to_do("Secure", Reason.HTTPS_OFF, "HTTPS is off; it is being switched on.", EnableHTTPS())

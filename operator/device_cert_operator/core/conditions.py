@@ -170,6 +170,4 @@ def kept(old: Iterable[Condition], kind: str, otherwise: Claim) -> Claim:
     previous = find(old, kind)
     if previous is None or previous.reason not in set(Reason):
         return otherwise
-    return replace(
-        otherwise, status=previous.status, reason=Reason(previous.reason), message=previous.message
-    )
+    return replace(otherwise, status=previous.status, reason=Reason(previous.reason), message=previous.message)

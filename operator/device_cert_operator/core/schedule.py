@@ -56,9 +56,7 @@ def poll_after(waited_for: timedelta) -> timedelta:
     return min(max(waited_for / 4, timedelta(seconds=0.2)), timedelta(seconds=5))
 
 
-def effective_renew_before(
-    lifetime: timedelta, renew_before: timedelta | None, percentage: int | None
-) -> timedelta:
+def effective_renew_before(lifetime: timedelta, renew_before: timedelta | None, percentage: int | None) -> timedelta:
     """How long before its end a certificate is renewed: at most, and by default, a third of its lifetime.
 
     percentage: of the lifetime, 1 to 99, counted from its end.

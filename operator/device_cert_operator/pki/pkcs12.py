@@ -32,7 +32,10 @@ def build_pkcs12(bundle: KeyPairBundle, passphrase: str, encryption: Pkcs12Encry
         {
             "bag_id": "pkcs8_shrouded_key_bag",
             "bag_value": keys.EncryptedPrivateKeyInfo(
-                {"encryption_algorithm": (made := cipher.encrypt(bundle.key_der)).algorithm, "encrypted_data": made.data}
+                {
+                    "encryption_algorithm": (made := cipher.encrypt(bundle.key_der)).algorithm,
+                    "encrypted_data": made.data,
+                }
             ),
             "bag_attributes": _attributes(bundle.alias, key_id),
         }

@@ -143,9 +143,11 @@ async def _locate(visit: Visit, situation: Situation) -> None:
     keys = identity.keys_of(desired, visit.status, given)
     visit.memory.located_at = visit.tools.clock.now()
     found = await visit.tools.locate(
-        keys, desired.locate_subnets, desired.https_port, near=visit.address, timeout=min(
-            desired.timeout, timedelta(seconds=2)
-        )
+        keys,
+        desired.locate_subnets,
+        desired.https_port,
+        near=visit.address,
+        timeout=min(desired.timeout, timedelta(seconds=2)),
     )
     elsewhere = sorted({served.address for served in found} - {visit.address})
     if len(elsewhere) != 1 or len(found) != 1:

@@ -93,4 +93,3 @@ def _look_again(visit: Visit, s: Situation, plan: Plan, error: OperatorError | N
 def _routine(desired: DesiredDevice, uid: str) -> timedelta:
     """The check interval, up to a twentieth shorter, always the same for one Device."""
     return desired.check_interval * (1 - fraction_of(uid, "check") / 20)
-

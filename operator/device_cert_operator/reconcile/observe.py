@@ -19,9 +19,7 @@ from device_cert_operator.reconcile.visit import Visit
 async def observe(visit: Visit) -> Situation:
     """Look once: shake hands at the address, recognise who answers, judge what is served."""
     desired, tools = visit.desired, visit.tools
-    served = await tools.probe(
-        visit.address, desired.https_port, server_name=visit.address, timeout=desired.timeout
-    )
+    served = await tools.probe(visit.address, desired.https_port, server_name=visit.address, timeout=desired.timeout)
     assignment = assignment_of(visit.view, tools)
     plain = isinstance(served, NotServed) and await _plain_answers(visit)
     now = tools.clock.now()
@@ -139,7 +137,9 @@ def _verdict(visit: Visit, served: Served | NotServed, assignment: Assignment | 
 
 def _full_check_due(visit: Visit) -> bool:
     memory = visit.memory
-    return memory.last_full_pass is None or memory.passes - memory.last_full_pass >= visit.tools.settings.full_check_every
+    return (
+        memory.last_full_pass is None or memory.passes - memory.last_full_pass >= visit.tools.settings.full_check_every
+    )
 
 
 def _locate_allowed(visit: Visit) -> bool:

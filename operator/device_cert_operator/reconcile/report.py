@@ -29,9 +29,7 @@ async def report_device(visit: Visit, s: Situation, plan: Plan, error: OperatorE
         plan = _with_error(plan, error)
     before = visit.status
     status = _device_status(visit, s)
-    status = replace(
-        status, conditions=merge(status.conditions, claims(s, plan), visit.desired.generation, s.now)
-    )
+    status = replace(status, conditions=merge(status.conditions, claims(s, plan), visit.desired.generation, s.now))
     visit.memory.looked_at = s.now
     try:
         await visit.save(status)

@@ -1,0 +1,44 @@
+"""Solution 2: a CA whose certificate and key we hold signs; nothing leaves before it passed the gate."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from device_cert_operator.core.model import CertificateFacts, DesiredCertificate, KeyType, Names
+from device_cert_operator.core.verdict import permits
+from device_cert_operator.errors import IssuanceDenied, UnacceptableCertificate
+from device_cert_operator.pki.authority import Authority
+from device_cert_operator.pki.facts import ders_to_pem, read_facts
+from device_cert_operator.pki.gate import why_unacceptable
+from device_cert_operator.pki.issue import sign_leaf
+from device_cert_operator.pki.keys import make_key
+from device_cert_operator.reasons import Reason
+
+
+@dataclass(frozen=True, slots=True)
+class Issued:
+    """A new certificate with its key. tls_crt: leaf and intermediates; ca_crt: the CA that signed."""
+
+    facts: CertificateFacts
+    tls_crt: bytes = field(repr=False)
+    ca_crt: bytes = field(repr=False)
+    tls_key: bytes = field(repr=False)
+
+
+def issue(authority: Authority, desired: DesiredCertificate, names: Names, kind: KeyType, now: datetime) -> Issued:
+    """Make a key, sign for these names, and check the result as clients would. Slow for RSA: call it in a thread.
+
+    Raises InvalidSpec, IssuanceDenied (a name the CA does not permit), UnacceptableCertificate (a bug of ours).
+    """
+    key = make_key(kind)
+    leaf = sign_leaf(authority, key, names, desired.subject, desired.duration, now)
+    facts = read_facts(leaf)
+    constraints = authority.facts.name_constraints
+    if constraints is not None and not permits(constraints, facts):
+        raise IssuanceDenied(
+            f"CA {authority.facts.subject} does not permit {', '.join(names.all[:4])} (name constraints).",
+            reason=Reason.CA_NAME_NOT_PERMITTED,
+        )
+    intermediates = tuple(der for der in authority.chain_der if not read_facts(der).self_issued)
+    if (why := why_unacceptable((leaf, *intermediates), authority.chain_der, names, key, now)) is not None:
+        raise UnacceptableCertificate(f"The certificate just made is not good enough to be used: {why}.")
+    return Issued(facts, ders_to_pem(leaf, *intermediates), ders_to_pem(authority.chain_der[-1]), key.pkcs8_pem())
