@@ -1,0 +1,190 @@
+"""Kind `DeviceCertificate`: which certificate a device, or several, must serve."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from device_cert_operator.api.v1alpha1.common import (
+    CONDITIONS,
+    DNS_NAME,
+    Condition,
+    Count,
+    Duration,
+    LongText,
+    Model,
+    Name,
+    SecretRef,
+    Served,
+    Text,
+    Time,
+    rule,
+    rules,
+)
+
+_LIFETIME = rule(
+    "duration(self) >= duration('1h') && duration(self) <= duration('87600h')",
+    "duration must be between 1h and 87600h (10 years)",
+)
+_BEFORE = rule("duration(self) >= duration('5m')", "renewBefore must be at least 5m")
+_WILDCARD = DNS_NAME.replace("^", r"^(\*\.)?", 1)
+_Part = Annotated[str, Field(min_length=1, max_length=64)]
+
+
+class DeviceRef(Model):
+    """A Device in the same namespace."""
+
+    name: Name
+
+
+class Issuer(Model):
+    """Who signs: exactly one of these."""
+
+    model_config = rules(("[has(self.caSecretRef)].filter(x, x).size() == 1", "name exactly one issuer: caSecretRef"))
+    ca_secret_ref: SecretRef | None = Field(
+        None,
+        description="A kubernetes.io/tls Secret with a CA certificate and its key, labelled devicecert.io/use: ca.",
+    )
+
+
+class Subject(Model):
+    """Attributes of the certificate's subject; none is needed."""
+
+    country: Annotated[str, Field(pattern="^[A-Z]{2}$", max_length=2)] | None = None
+    state: _Part | None = None
+    locality: _Part | None = None
+    organization: _Part | None = None
+    organizational_unit: _Part | None = None
+    common_name: Annotated[str, Field(min_length=1, max_length=64)] | None = Field(
+        None, description="One of the certificate's names; by default the first that fits."
+    )
+
+
+class PrivateKey(Model):
+    """The key pair that the operator makes."""
+
+    model_config = rules(
+        (
+            "!has(self.size) || has(self.algorithm) && (self.algorithm == 'RSA' ? self.size in [2048, 3072, 4096] : "
+            "self.algorithm == 'ECDSA' && self.size in [256, 384])",
+            "size must be 2048, 3072 or 4096 with algorithm RSA, 256 or 384 with ECDSA, and absent with Auto",
+        ),
+    )
+    algorithm: Literal["Auto", "ECDSA", "RSA"] | None = Field(
+        None, description="Auto: ECDSA P-256 where every device takes it, else RSA."
+    )
+    size: Annotated[int, Field(ge=256, le=4096)] | None = None
+    rotation_policy: Literal["Always"] | None = Field(None, description="Always: a new key with each revision.")
+
+
+class DeviceCertificateSpec(Model):
+    """What is wanted."""
+
+    model_config = rules(
+        (
+            "!(has(self.renewBefore) && has(self.renewBeforePercentage))",
+            "give renewBefore or renewBeforePercentage, not both",
+        ),
+        (
+            "!has(self.renewBefore) || duration(self.renewBefore) < duration(has(self.duration) ? self.duration : "
+            "'2160h')",
+            "renewBefore must be shorter than duration",
+        ),
+        (
+            "self.includeDeviceAddresses || size(self.dnsNames) > 0 || size(self.ipAddresses) > 0",
+            "without includeDeviceAddresses list dnsNames or ipAddresses",
+        ),
+        (
+            "!has(oldSelf.secretName) || has(self.secretName) && self.secretName == oldSelf.secretName",
+            "secretName cannot be changed: make another DeviceCertificate",
+        ),
+    )
+    devices: list[DeviceRef] = Field(
+        min_length=1,
+        max_length=64,
+        description="The devices that serve this certificate, one after another.",
+        json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]},
+    )
+    issuer: Issuer
+    subject: Subject | None = None
+    dns_names: list[Annotated[str, Field(min_length=1, max_length=253, pattern=_WILDCARD)]] = Field(
+        default_factory=list,
+        max_length=64,
+        description="Names beside what the devices' addresses give.",
+        json_schema_extra={
+            "default": [],
+            "x-kubernetes-list-type": "set",
+            **rule("self.all(n, !isIP(n))", "an address belongs into ipAddresses, not into dnsNames"),
+        },
+    )
+    ip_addresses: list[Annotated[str, Field(min_length=2, max_length=45)]] = Field(
+        default_factory=list,
+        max_length=64,
+        json_schema_extra={
+            "default": [],
+            "x-kubernetes-list-type": "set",
+            **rule("self.all(a, isIP(a))", "each of ipAddresses must be an IPv4 or IPv6 address without zone"),
+        },
+    )
+    include_device_addresses: bool = Field(True, description="Whether the devices' addresses are among the names.")
+    private_key: PrivateKey | None = None
+    duration: Annotated[Duration, Field(json_schema_extra=_LIFETIME)] | None = Field(
+        None, description="Lifetime of a certificate; 2160h (90 days) unless given."
+    )
+    renew_before: Annotated[Duration, Field(json_schema_extra=_BEFORE)] | None = Field(
+        None, description="How long before its end it is renewed; at most, and unless given, a third of its lifetime."
+    )
+    renew_before_percentage: Annotated[int, Field(ge=1, le=99)] | None = None
+    secret_name: Name | None = Field(None, description="Secret to which the proven key pair is copied for others.")
+
+
+class Effective(Model):
+    """What the spec's defaults came to."""
+
+    duration: Text | None = None
+    renew_before: Text | None = None
+    algorithm: Text | None = None
+
+
+class Member(Model):
+    """One of the devices."""
+
+    name: Text
+    turn: Count | None = Field(None, description="The revision that this device may install.")
+    turn_time: Time | None = None
+    installed: Count | None = None
+    secure: bool | None = None
+    reason: Text | None = None
+    message: Text | None = None
+
+
+class HandledRequests(Model):
+    """Annotations that were carried out."""
+
+    renew: LongText | None = None
+
+
+class DeviceCertificateStatus(Model):
+    """What came of it."""
+
+    observed_generation: int | None = None
+    revision: Count | None = None
+    certificate: Served | None = None
+    effective: Effective | None = None
+    devices: list[Member] | None = Field(
+        None,
+        max_length=64,
+        json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]},
+    )
+    renewal_time: Time | None = None
+    failed_attempts: Count | None = None
+    next_attempt_time: Time | None = None
+    last_failure_time: Time | None = None
+    handled_requests: HandledRequests | None = None
+    conditions: list[Condition] | None = Field(None, max_length=16, json_schema_extra=CONDITIONS)
+
+
+class DeviceCertificate(Model):
+    """The certificate that one or several devices must serve."""
+
+    spec: DeviceCertificateSpec
+    status: DeviceCertificateStatus | None = Field(None, json_schema_extra={"default": {"observedGeneration": -1}})

@@ -1,0 +1,84 @@
+"""What both kinds share: the base model, rules, bounded text, references, conditions."""
+
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic.alias_generators import to_camel
+
+from device_cert_operator.api.durations import PATTERN
+
+GROUP = "devicecert.io"
+VERSION = "v1alpha1"
+_LABEL = "[a-zA-Z0-9_]([-a-zA-Z0-9_]{0,61}[a-zA-Z0-9_])?"
+DNS_NAME = rf"^{_LABEL}(\.{_LABEL})*\.?$"
+HOST = rf"^(([0-9]{{1,3}}\.){{3}}[0-9]{{1,3}}|[0-9a-fA-F:]*:[0-9a-fA-F:.]*|{_LABEL}(\.{_LABEL})*\.?)$"
+OBJECT_NAME = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$"
+
+
+class Model(BaseModel):
+    """camelCase outside; fields that are not known are left alone."""
+
+    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="ignore")
+
+
+def rules(*pairs: tuple[str, str]) -> ConfigDict:
+    """CEL rules beside the model they belong to: (rule, message that says what to do)."""
+    return ConfigDict(
+        json_schema_extra={"x-kubernetes-validations": [{"rule": rule, "message": message} for rule, message in pairs]}
+    )
+
+
+def rule(expression: str, message: str) -> dict[str, Any]:
+    """CEL rules on a field, for `Field(json_schema_extra=…)`."""
+    return {"x-kubernetes-validations": [{"rule": expression, "message": message}]}
+
+
+Text = Annotated[str, Field(max_length=256)]
+LongText = Annotated[str, Field(max_length=1024)]
+Name = Annotated[str, Field(min_length=1, max_length=253, pattern=OBJECT_NAME)]
+Duration = Annotated[str, Field(min_length=2, max_length=20, pattern=PATTERN)]
+Time = Annotated[str, Field(max_length=40, json_schema_extra={"format": "date-time"})]
+Sha256 = Annotated[str, Field(max_length=71, pattern="^(sha256:)?[0-9a-fA-F]{64}$")]
+Port = Annotated[int, Field(ge=1, le=65535)]
+Count = Annotated[int, Field(ge=-1, le=2147483647)]
+
+
+class SecretRef(Model):
+    """A Secret in the same namespace."""
+
+    name: Name = Field(description="Name of the Secret.")
+
+
+class Condition(Model):
+    """A condition as the Kubernetes API conventions define it."""
+
+    type: Text
+    status: Annotated[str, Field(json_schema_extra={"enum": ["True", "False", "Unknown"]})]
+    reason: Text | None = None
+    message: LongText | None = None
+    observed_generation: int | None = None
+    last_transition_time: Time | None = None
+
+
+class Served(Model):
+    """What a certificate says, as far as people ask for it."""
+
+    fingerprint: Text | None = Field(None, description="SHA-256 over the DER, hex.")
+    subject: LongText | None = None
+    issuer: LongText | None = None
+    serial_number: Text | None = None
+    not_before: Time | None = None
+    not_after: Time | None = None
+    dns_names: list[Text] | None = Field(None, max_length=64)
+    ip_addresses: list[Text] | None = Field(None, max_length=64)
+
+
+class RevisionRef(Model):
+    """A revision of a certificate: a Secret and what is in it."""
+
+    number: Count | None = None
+    secret_name: Text | None = None
+    fingerprint: Text | None = None
+
+
+CONDITIONS = {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]}

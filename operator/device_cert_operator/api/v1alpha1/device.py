@@ -1,0 +1,298 @@
+"""Kind `Device`: one physical thing and how to reach it."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from device_cert_operator.api.v1alpha1.common import (
+    CONDITIONS,
+    HOST,
+    Condition,
+    Count,
+    Duration,
+    LongText,
+    Model,
+    Name,
+    Port,
+    RevisionRef,
+    SecretRef,
+    Served,
+    Sha256,
+    Text,
+    Time,
+    rule,
+    rules,
+)
+
+_CIDR = Annotated[str, Field(max_length=49)]
+
+
+class Locate(Model):
+    """Where a device that moved is looked for, by the key it serves."""
+
+    subnets: list[_CIDR] = Field(
+        min_length=1,
+        max_length=16,
+        description="Subnets such as 192.168.1.0/24; at most a /20 (IPv6: /116) each, 4096 addresses in all.",
+        json_schema_extra=rule(
+            "self.all(s, isCIDR(s) && (cidr(s).ip().family() == 4 ? cidr(s).prefixLength() >= 20 : "
+            "cidr(s).prefixLength() >= 116))",
+            "each subnet must be a CIDR such as 192.168.1.0/24, no larger than /20 (IPv6: /116)",
+        ),
+    )
+
+
+class Address(Model):
+    """Where the device is, and what to do when it moves."""
+
+    host: Annotated[
+        str,
+        Field(
+            min_length=1,
+            max_length=253,
+            pattern=HOST,
+            description="IPv4 or IPv6 address (no zone, no brackets) or DNS name.",
+            json_schema_extra=rule(
+                "!self.matches('^[0-9.]+$') && !self.contains(':') || isIP(self)",
+                "host must be a valid IPv4 or IPv6 address without zone and brackets, or a DNS name",
+            ),
+        ),
+    ]
+    https_port: Port = Field(443, description="Port of the device's HTTPS server.")
+    policy: Literal["Follow", "Report"] = Field(
+        "Follow", description="Follow: the certificate follows the device. Report: a move is only told."
+    )
+    locate: Locate | None = None
+
+
+class CARef(Model):
+    """The CA that the device's certificate must chain to before it is logged in to."""
+
+    kind: Literal["ConfigMap", "Secret"] = "ConfigMap"
+    name: Name
+    key: Annotated[str, Field(max_length=253, pattern="^[-._a-zA-Z0-9]+$")] = Field(
+        "ca.crt", description="Key of the data with the PEM certificate."
+    )
+
+
+class Connection(Model):
+    """How much is known of the device before it is logged in to."""
+
+    model_config = rules(
+        (
+            "self.security != 'Verified' || has(self.caRef)",
+            "security Verified needs connection.caRef: name the CA, or use FirstUse",
+        ),
+        (
+            "!has(self.caRef) || self.security == 'Verified'",
+            "caRef is used with security Verified only: set it, or leave caRef out",
+        ),
+        (
+            "!self.allowPlaintextKey || self.security == 'Plaintext'",
+            "allowPlaintextKey belongs to security Plaintext",
+        ),
+    )
+    security: Literal["Verified", "FirstUse", "Plaintext"] = Field(
+        "FirstUse",
+        description="Verified: only under a known CA. FirstUse: the key seen first is the device's. Plaintext: HTTP "
+        "until a certificate of ours is served.",
+    )
+    port: Port | None = Field(None, description="Port to talk to, where it is not httpsPort (Plaintext: not 80).")
+    ca_ref: CARef | None = None
+    on_key_change: Literal["Refuse", "Accept"] = Field(
+        "Refuse", description="What to do with a device that shows a key that is not known."
+    )
+    allow_plaintext_key: bool = Field(False, description="Whether a private key may travel over HTTP.")
+    timeout: Annotated[
+        Duration,
+        Field(
+            json_schema_extra=rule(
+                "duration(self) >= duration('1s') && duration(self) <= duration('60s')",
+                "timeout must be between 1s and 60s",
+            )
+        ),
+    ] = Field("10s", description="Longest wait for one answer.")
+
+
+class Identity(Model):
+    """What must be so for the device to be the one that is meant."""
+
+    serial_number: Text | None = None
+    mac_address: Annotated[str, Field(max_length=17, pattern="^([0-9a-fA-F]{2}[:-]){5}[0-9a-fA-F]{2}$")] | None = None
+    public_key_sha256: Sha256 | None = Field(None, alias="publicKeySHA256", description="Of the key it serves now.")
+
+
+class Clock(Model):
+    """What to do about the device's clock."""
+
+    policy: Literal["Sync", "Report"] = "Sync"
+    max_offset: Annotated[
+        Duration,
+        Field(
+            json_schema_extra=rule(
+                "duration(self) >= duration('2s') && duration(self) <= duration('24h')",
+                "maxOffset must be between 2s and 24h",
+            )
+        ),
+    ] = Field("30s", description="How far the clock may be off.")
+    ntp_servers: list[Annotated[str, Field(min_length=1, max_length=253, pattern=HOST)]] | None = Field(
+        None, max_length=4, description="Where given, the device is put on NTP with these servers."
+    )
+
+
+class HTTPS(Model):
+    """What to do about the HTTPS server."""
+
+    ensure_enabled: bool = Field(True, description="Switch HTTPS on where it is off. HTTP is never switched off.")
+
+
+class Reboot(Model):
+    """When the device may be restarted."""
+
+    policy: Literal["WhenNeeded", "Never"] = "WhenNeeded"
+
+
+class DeviceSpec(Model):
+    """What is wanted of the device."""
+
+    driver: Annotated[str, Field(min_length=1, max_length=63, pattern="^[a-z0-9][-a-z0-9]*$")] = Field(
+        description="Protocol of the device, e.g. onvif."
+    )
+    address: Address
+    connection: Connection = Field(
+        default_factory=Connection, json_schema_extra={"default": {"security": "FirstUse", "allowPlaintextKey": False}}
+    )
+    credentials_secret_ref: SecretRef = Field(
+        description="Secret with the keys username and password, labelled devicecert.io/use: credentials."
+    )
+    identity: Identity | None = None
+    clock: Clock = Field(default_factory=Clock, json_schema_extra={"default": {}})
+    https: HTTPS = Field(default_factory=HTTPS, json_schema_extra={"default": {}})
+    reboot: Reboot = Field(default_factory=Reboot, json_schema_extra={"default": {}})
+    management: Literal["Manage", "Observe"] = Field("Manage", description="Observe: look and report, never change.")
+    check_interval: Annotated[
+        Duration,
+        Field(
+            json_schema_extra=rule(
+                "duration(self) >= duration('2s') && duration(self) <= duration('24h')",
+                "checkInterval must be between 2s and 24h",
+            )
+        ),
+    ] = Field("5m", description="How often the device is looked at.")
+
+
+class AddressStatus(Model):
+    """Where the device is."""
+
+    declared: Text | None = None
+    current: Text | None = Field(None, description="Where it was last proven.")
+    reported: list[Text] | None = Field(None, max_length=64, description="What the device says of itself.")
+
+
+class IdentityStatus(Model):
+    """Who the device is."""
+
+    manufacturer: Text | None = None
+    model: Text | None = None
+    firmware_version: Text | None = None
+    serial_number: Text | None = None
+    mac_addresses: list[Text] | None = Field(None, max_length=64)
+    public_key_sha256: Text | None = Field(None, alias="publicKeySHA256", description="Key learned or accepted.")
+    proven_by: Text | None = None
+
+
+class ClockStatus(Model):
+    """The clock; the offset is written only while it is beyond what is allowed."""
+
+    source: Text | None = None
+    offset: Text | None = None
+
+
+class CertificateRef(Model):
+    """The DeviceCertificate that holds this Device."""
+
+    name: Text | None = None
+    uid: Text | None = None
+
+
+class ActivatingRevision(RevisionRef):
+    """A revision that is being activated."""
+
+    since: Time | None = None
+    previous_handle: Text | None = None
+    previous_fingerprint: Text | None = None
+    rolling_back: bool | None = None
+
+
+class FailedRevision(RevisionRef):
+    """A revision that this device could not serve."""
+
+    reason: Text | None = None
+    attempts: Count | None = None
+    next_attempt_time: Time | None = None
+
+
+class RevisionStatus(Model):
+    """Which revisions the device has, is getting, and could not take."""
+
+    installed: RevisionRef | None = None
+    previous: RevisionRef | None = None
+    activating: ActivatingRevision | None = None
+    failed: FailedRevision | None = None
+
+
+class CredentialsStatus(Model):
+    """The log-in budget of the present user name and password."""
+
+    version: Text | None = None
+    state: Text | None = None
+    refused: Count | None = None
+    next_probe_time: Time | None = None
+
+
+class DeviceHandledRequests(Model):
+    """Annotations that were carried out."""
+
+    reboot: LongText | None = None
+
+
+class RebootStatus(Model):
+    """The last restart that we asked for."""
+
+    time: Time | None = None
+    cause: Text | None = None
+    count: Count | None = None
+    first_time: Time | None = None
+
+
+class AttemptsStatus(Model):
+    """Back-off."""
+
+    failures: Count | None = None
+    next_time: Time | None = None
+
+
+class DeviceStatus(Model):
+    """What was observed."""
+
+    observed_generation: int | None = None
+    address: AddressStatus | None = None
+    identity: IdentityStatus | None = None
+    clock: ClockStatus | None = None
+    served: Served | None = None
+    certificate_ref: CertificateRef | None = None
+    revision: RevisionStatus | None = None
+    capabilities: list[Text] | None = Field(None, max_length=64)
+    credentials: CredentialsStatus | None = None
+    handled_requests: DeviceHandledRequests | None = None
+    last_reboot: RebootStatus | None = None
+    unreachable_since: Time | None = None
+    attempts: AttemptsStatus | None = None
+    conditions: list[Condition] | None = Field(None, max_length=16, json_schema_extra=CONDITIONS)
+
+
+class Device(Model):
+    """A network device with an HTTPS server, and what is wanted of it."""
+
+    spec: DeviceSpec
+    status: DeviceStatus | None = Field(None, json_schema_extra={"default": {"observedGeneration": -1}})
