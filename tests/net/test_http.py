@@ -21,6 +21,7 @@ from device_cert_operator.errors import (
     DeviceBusy,
     DeviceUnreachable,
     IdentityMismatch,
+    InvalidSpec,
     OperatorError,
     PermissionMissing,
     ProtocolViolation,
@@ -404,6 +405,15 @@ async def test_nobody_there_is_unreachable() -> None:
         "127.7.0.9", 1, pin_der=None, credentials=LOGIN, guard=Budget(), timeout=FIVE_SECONDS
     ) as connection:
         with pytest.raises(DeviceUnreachable):
+            await post(connection)
+
+
+@pytest.mark.parametrize("host", ["a" * 64 + ".example", "a b", "x/y"])
+async def test_what_is_no_name_is_the_users_to_correct(host: str) -> None:
+    async with open_connection(
+        host, 80, pin_der=None, credentials=LOGIN, guard=Budget(), timeout=FIVE_SECONDS
+    ) as connection:
+        with pytest.raises((InvalidSpec, DeviceUnreachable)):
             await post(connection)
 
 

@@ -85,6 +85,11 @@ async def test_nobody_there_answers_nothing() -> None:
     assert "refused" in result.message
 
 
+async def test_what_is_no_name_is_the_users_to_correct() -> None:
+    with pytest.raises(InvalidSpec):
+        await probe("a" * 64 + ".example", 1, server_name=None, timeout=FIVE_SECONDS)
+
+
 async def test_a_name_without_an_address_answers_nothing() -> None:
     result = await probe("nowhere.invalid", 1, server_name=None, timeout=FIVE_SECONDS)
     assert isinstance(result, NotServed)
@@ -107,15 +112,15 @@ def sending(*parts: bytes, forever: bool = False, every: float = 0.0) -> Handler
 
 RECORD = b"\x16\x03\x03\x40\x00"  # a handshake record of 16 KiB
 HOSTILE: dict[str, tuple[Handler, bool, str, int]] = {
-    "html": (sending(b"HTTP/1.1 400 Bad Request\r\n\r\n<html>"), True, "not with TLS", 1),
-    "garbage": (sending(b"\xff" * 1000), True, "answers", 1),
-    "half a record": (sending(RECORD + b"\x02\x00"), True, "answers", 2),
+    "html": (sending(b"HTTP/1.1 400 Bad Request\r\n\r\n<html>"), True, "does not speak TLS", 1),
+    "garbage": (sending(b"\xff" * 1000), True, "does not speak TLS", 1),
+    "half a record": (sending(RECORD + b"\x02\x00"), True, "no handshake", 2),
     "an alert": (sending(b"\x15\x03\x03\x00\x02\x02\x28"), True, "alert handshake failure", 2),
     "hang up": (sending(b""), True, "closed", 2),
-    "endless records": (sending(RECORD + b"\x02\x00\xff\xff" + b"\0" * 16380, forever=True), True, "answers", 2),
-    "endless warnings": (sending(b"\x15\x03\x03\x00\x02\x01\x00" * 1000, forever=True), True, "answers", 2),
-    "drip": (sending(b"\x16", b"\x03", b"\x03", b"\x40", b"\x00", *[b"\x02"] * 999, every=0.02), False, "within", 1),
-    "silence": (sending(b"", forever=True, every=0.02), False, "within", 1),
+    "endless records": (sending(RECORD + b"\x02\x00\xff\xff" + b"\0" * 16380, forever=True), True, "no handshake", 2),
+    "endless warnings": (sending(b"\x15\x03\x03\x00\x02\x01\x00" * 1000, forever=True), True, "no handshake", 2),
+    "drip": (sending(b"\x16", b"\x03", b"\x03", b"\x40", b"\x00", *[b"\x02"] * 999, every=0.02), True, "within", 1),
+    "silence": (sending(b"", forever=True, every=0.02), True, "within", 1),
 }
 
 

@@ -23,6 +23,7 @@ from device_cert_operator.errors import (
     DeviceError,
     DeviceUnreachable,
     IdentityMismatch,
+    InvalidSpec,
     PermissionMissing,
     ProtocolViolation,
 )
@@ -204,7 +205,10 @@ class _Exchange:
 
     def __init__(self, wire: "_Wire", path: str, body: bytes, content_type: str, timeout: timedelta) -> None:
         self._wire = wire
-        self._url = httpx.URL(wire.base + path)
+        try:
+            self._url = httpx.URL(wire.base + path)
+        except httpx.InvalidURL:
+            raise InvalidSpec(f"{wire.where} with {path[:80]!r} makes no address") from None
         self._content_type = content_type
         self._timeout = timeout
         self._left = timeout.total_seconds()
@@ -288,7 +292,10 @@ class _Wire:
         )
 
     async def _read(self, request: httpx.Request) -> Reply:
-        response = await self._transport.handle_async_request(request)
+        try:
+            response = await self._transport.handle_async_request(request)
+        except UnicodeError:
+            raise InvalidSpec(f"{self.where} holds no DNS name") from None
         try:
             self._raise_for_unreadable(response)
             body = bytearray()

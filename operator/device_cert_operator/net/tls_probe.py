@@ -49,35 +49,67 @@ async def probe(address: str, port: int, *, server_name: str | None, timeout: ti
     """Shake hands at address:port and tell what was shown; the whole visit ends within `timeout`.
 
     address: IPv4, IPv6 without brackets, or DNS name. server_name: sent as SNI only if it is a DNS name (RFC 6066,
-    section 3). What can go wrong at the other end is a `NotServed`; InvalidSpec only for a name that TLS cannot carry.
+    section 3). What can go wrong at the other end is a `NotServed`; InvalidSpec only for what is no name.
     """
-    name = None if server_name is None or is_ip(server_name) else server_name
+    visit = _Visit(address, port, None if server_name is None or is_ip(server_name) else server_name)
     try:
         async with asyncio.timeout(timeout.total_seconds()):
-            return await _look(address, port, name)
+            return await visit.look()
     except TimeoutError:
-        message = f"{place(address, port)} gave no complete answer within {timeout.total_seconds():g} s"
-        return NotServed(address, port, message, answers=False)
-    except (ValueError, UnicodeError) as error:
-        raise InvalidSpec(f"{server_name!r} cannot be asked for in a TLS handshake: {error}") from None
+        return visit.not_served(f"no complete answer within {timeout.total_seconds():g} s")
     except OSError as error:
-        return NotServed(address, port, f"{place(address, port)}: {reason_of(error)}", answers=False)
+        return visit.not_served(reason_of(error))
 
 
-async def _look(address: str, port: int, name: str | None) -> Served | NotServed:
-    """The browser's handshake, and the lax one where that fails."""
-    first: _HandshakeFailed | None = None
-    try:
-        shown = await _shake_hands(address, port, name, contexts.browser_like())
-    except _HandshakeFailed as failed:
-        if not failed.speaks_tls:
-            return NotServed(address, port, f"{place(address, port)} answers, but not with TLS: {failed}", answers=True)
-        first = failed
+class _Visit:
+    """One probe: a browser's handshake, and the lax one where that fails. answers: TCP did."""
+
+    def __init__(self, address: str, port: int, name: str | None) -> None:
+        self._address = address
+        self._port = port
+        self._name = name
+        self._answers = False
+
+    async def look(self) -> Served | NotServed:
+        """Raises OSError where TCP fails."""
+        first: _HandshakeFailed | None = None
         try:
-            shown = await _shake_hands(address, port, name, contexts.lax())
-        except _HandshakeFailed as again:
-            return NotServed(address, port, f"{place(address, port)} answers, but no handshake: {again}", answers=True)
-    return _judged(address, port, shown, first)
+            shown = await self._shake_hands(contexts.browser_like())
+        except _HandshakeFailed as failed:
+            if not failed.speaks_tls:
+                return self.not_served(f"it does not speak TLS here ({failed})")
+            first = failed
+            try:
+                shown = await self._shake_hands(contexts.lax())
+            except _HandshakeFailed as again:
+                return self.not_served(f"no handshake: {again}")
+        return _judged(self._address, self._port, shown, first)
+
+    def not_served(self, why: str) -> NotServed:
+        message = f"{place(self._address, self._port)}: {why}"
+        return NotServed(self._address, self._port, message, answers=self._answers)
+
+    async def _shake_hands(self, context: ssl.SSLContext) -> _Shown:
+        """Connect, finish a handshake, hang up. Raises OSError before TCP answers, then `_HandshakeFailed`."""
+        incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        try:
+            tls = context.wrap_bio(incoming, outgoing, server_hostname=self._name)
+        except ValueError as error:
+            raise InvalidSpec(f"{self._name!r} cannot be asked for in a TLS handshake: {error}") from None
+        with closing(await connect(self._address, self._port)) as sock:
+            self._answers = True
+            try:
+                await _drive(sock, tls, incoming, outgoing)
+            except ssl.SSLError as error:
+                reason = error.reason or str(error)
+                words = reason.replace("_", " ").lower()
+                raise _HandshakeFailed(words, told=True, speaks_tls=reason not in _NOT_TLS) from None
+            except OSError as error:
+                raise _HandshakeFailed(reason_of(error), told=False, speaks_tls=True) from None
+        cipher, chain = tls.cipher(), _chain_of(tls)
+        if not chain or cipher is None:
+            raise _HandshakeFailed("no certificate was shown", told=True, speaks_tls=True)
+        return _Shown(chain, tls.version() or "unknown", cipher[0])
 
 
 def _judged(address: str, port: int, shown: _Shown, first: _HandshakeFailed | None) -> Served | NotServed:
@@ -139,27 +171,6 @@ def _issuer_facts(der: bytes) -> CertificateFacts:
     return read_facts(der)
 
 
-async def _shake_hands(address: str, port: int, name: str | None, context: ssl.SSLContext) -> _Shown:
-    """Connect, finish a handshake, hang up. Raises OSError before TCP answers, then `_HandshakeFailed`."""
-    with closing(await connect(address, port)) as sock:
-        incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
-        tls = context.wrap_bio(incoming, outgoing, server_hostname=name)
-        try:
-            await _drive(sock, tls, incoming, outgoing)
-        except ssl.SSLError as error:
-            reason = error.reason or str(error)
-            raise _HandshakeFailed(
-                reason.replace("_", " ").lower(), told=True, speaks_tls=reason not in _NOT_TLS
-            ) from None
-        except OSError as error:
-            raise _HandshakeFailed(reason_of(error), told=False, speaks_tls=True) from None
-        cipher = tls.cipher()
-        chain = _chain_of(tls)
-        if not chain or cipher is None:
-            raise _HandshakeFailed("no certificate was shown", told=True, speaks_tls=True)
-        return _Shown(chain, tls.version() or "unknown", cipher[0])
-
-
 async def _drive(sock: socket.socket, tls: ssl.SSLObject, incoming: ssl.MemoryBIO, outgoing: ssl.MemoryBIO) -> None:
     """Carry bytes until the handshake is done or has failed."""
     loop = asyncio.get_running_loop()
@@ -191,12 +202,18 @@ async def _take_leave(sock: socket.socket, tls: ssl.SSLObject, outgoing: ssl.Mem
 
 
 async def connect(address: str, port: int) -> socket.socket:
-    """A connected non-blocking TCP socket; a name's addresses are tried in the resolver's order. Raises OSError."""
+    """A connected non-blocking TCP socket; a name's addresses are tried in the resolver's order.
+
+    Raises OSError, and InvalidSpec for what is no name.
+    """
     loop = asyncio.get_running_loop()
     if is_ip(address):
         family = socket.AF_INET6 if ":" in address else socket.AF_INET
         return await _connected(family, (address, port))
-    found = await loop.getaddrinfo(address, port, type=socket.SOCK_STREAM)
+    try:
+        found = await loop.getaddrinfo(address, port, type=socket.SOCK_STREAM)
+    except UnicodeError:
+        raise InvalidSpec(f"{address!r} is no DNS name") from None
     last: OSError = OSError("the name has no address")
     for family, _, _, _, target in found:
         try:
