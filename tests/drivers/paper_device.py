@@ -18,7 +18,7 @@ from device_cert_operator.core.exchange import Reply, UsernameToken
 from device_cert_operator.drivers.base import DeviceConnection
 from device_cert_operator.drivers.onvif.soap import TAS, TDS, TT, Element, node
 from tests.drivers.bundles import fingerprint
-from tests.net.certificates import make
+from tests.net.certificates import Identity, PrivateKey, make
 
 _DER = serialization.Encoding.DER
 CAPABILITIES = {
@@ -78,6 +78,7 @@ class PaperDevice:
     zone: str = "CET-1CEST"
     offset: timedelta = timedelta()
     log: list[str] = field(default_factory=list)
+    private: dict[bytes, Identity] = field(default_factory=dict, repr=False)  # by the leaf's DER
     counter: int = 0
 
     # ------------------------------------------------------------------------------------------ the bench
@@ -96,6 +97,7 @@ class PaperDevice:
         identity = make("factory")
         key_id = self._add_key(identity.certificate.public_key(), "factory", private=True)
         certificate_id = self._add_certificate(identity.leaf_der, key_id)
+        self.private[identity.leaf_der] = identity
         self.assigned = self._new("path")
         self.paths[self.assigned] = Path((certificate_id,), "factory")
         return self
@@ -250,6 +252,9 @@ class PaperDevice:
         assert read.cert is not None and len(passphrase) <= 40
         chain = [read.cert.certificate, *(one.certificate for one in read.additional_certs)]
         self._room(len(chain))
+        assert isinstance(read.key, PrivateKey)
+        leaf_der = chain[0].public_bytes(_DER)
+        self.private[leaf_der] = Identity(read.key, chain[0], tuple(chain[1:]))
         ids = []
         for place, one in enumerate(chain):
             alias = found.get("KeyAlias", "") if place == 0 else ""

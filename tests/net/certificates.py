@@ -14,11 +14,14 @@ _FROM = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
 _UNTIL = dt.datetime(2036, 1, 1, tzinfo=dt.UTC)
 
 
+PrivateKey = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
+
+
 @dataclass(frozen=True)
 class Identity:
     """A server's certificate chain and key."""
 
-    key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey = field(repr=False)
+    key: PrivateKey = field(repr=False)
     certificate: x509.Certificate
     issuers: tuple[x509.Certificate, ...] = ()
 

@@ -4,9 +4,8 @@ import asyncio
 import datetime as dt
 import hashlib
 import logging
-import re
 import ssl
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -29,6 +28,7 @@ from device_cert_operator.errors import (
 from device_cert_operator.net.http import HttpConnection, open_connection
 from tests.net.certificates import Identity, make
 from tests.net.servers import (
+    DigestServer,
     Handler,
     Listening,
     Request,
@@ -93,49 +93,6 @@ async def conversation(
 async def post(connection: DeviceConnection, *, log_in: bool = True) -> int:
     reply = await connection.post("/onvif/device_service", b"<x/>", content_type="text/xml", log_in=log_in)
     return reply.status
-
-
-@dataclass
-class DigestServer:
-    """Checks Digest as a device does. spent_after: requests until a nonce is spent; says_stale: whether it tells."""
-
-    challenges: tuple[str, ...] = ('Digest realm="cam", qop="auth", nonce="{nonce}", algorithm=MD5',)
-    spent_after: int = 1_000
-    says_stale: bool = True
-    forbidden_from: int = 1_000
-    requests: int = 0
-    refusals: int = 0
-    served: int = 0
-    nonce: int = 1
-    used: int = 0
-
-    def __call__(self, request: Request) -> bytes:
-        self.requests += 1
-        given = request.authorization
-        if given is None:
-            return self._challenge()
-        if f'nonce="{self.nonce}"' not in given or self.used >= self.spent_after:
-            self.nonce, self.used = self.nonce + 1, 0
-            return self._challenge(stale=self.says_stale)
-        if not self._right(given, request) or self.served >= self.forbidden_from:
-            self.refusals += 1
-            return self._challenge()
-        self.used += 1
-        self.served += 1
-        return http_reply(200, b"done")
-
-    def _challenge(self, *, stale: bool = False) -> bytes:
-        end = ", stale=true" if stale else ""
-        offers = (f"WWW-Authenticate: {one.format(nonce=self.nonce)}{end}" for one in self.challenges)
-        return http_reply(401, b"who?", *offers)
-
-    def _right(self, given: str, request: Request) -> bool:
-        fields = dict(re.findall(r'(\w+)="?([^",]*)', given))
-        name = "sha256" if fields.get("algorithm") == "SHA-256" else "md5"
-        digest: Callable[[str], str] = lambda text: hashlib.new(name, text.encode()).hexdigest()  # noqa: E731
-        first, second = digest(f"admin:cam:{SECRET}"), digest(f"POST:{fields['uri']}")
-        expected = digest(f"{first}:{fields['nonce']}:{fields['nc']}:{fields['cnonce']}:{fields['qop']}:{second}")
-        return fields["response"] == expected
 
 
 # ------------------------------------------------------------------------------------------------- the pin
