@@ -1,0 +1,119 @@
+"""Revision Secrets: how they are written, and how they are read without their keys."""
+
+import base64
+from typing import Any
+
+from device_cert_operator.core.model import Revision
+from device_cert_operator.errors import OperatorError
+from device_cert_operator.kube.views import (
+    AUTHORITY,
+    GIVEN_TO,
+    INPUT_HASH,
+    NUMBER,
+    OWNER_NAME,
+    OWNER_UID,
+    USE,
+    Object,
+    SecretView,
+)
+from device_cert_operator.pki.facts import fingerprint, pem_to_ders, read_facts
+
+REVISION_TYPE = "devicecert.io/revision"
+
+
+def secret_view(obj: Object, kind: str) -> SecretView:
+    """A labelled Secret or ConfigMap as the cache keeps it; broken certificates are as if absent."""
+    meta = obj["metadata"]
+    use = (meta.get("labels") or {}).get(USE, "")
+    notes = {name: text for name, text in (meta.get("annotations") or {}).items() if name.startswith("devicecert.io/")}
+    certificates = _certificates(obj, "tls.crt") if kind == "Secret" else ()
+    return SecretView(
+        kind,
+        meta.get("namespace", ""),
+        meta["name"],
+        meta["uid"],
+        meta["resourceVersion"],
+        use,
+        notes,
+        fingerprint(certificates[0]) if certificates else None,
+        read_revision(obj, certificates, notes) if use == "revision" and certificates else None,
+    )
+
+
+def read_revision(obj: Object, certificates: tuple[bytes, ...], notes: dict[str, str]) -> Revision | None:
+    """The revision that a Secret holds; None when it is not whole."""
+    authority = _certificates(obj, "ca.crt")
+    try:
+        return Revision(
+            number=int(notes[NUMBER]),
+            secret=obj["metadata"]["name"],
+            owner_uid=notes[OWNER_UID],
+            input_hash=notes[INPUT_HASH],
+            authority_fingerprint=notes[AUTHORITY],
+            facts=read_facts(certificates[0]),
+            given_to=frozenset(uid for uid in notes.get(GIVEN_TO, "").split(",") if uid),
+            authority_der=authority[-1] if authority else b"",
+        )
+    except (KeyError, ValueError, OperatorError):
+        return None
+
+
+def revision_secret(
+    *,
+    namespace: str,
+    owner_name: str,
+    owner_uid: str,
+    number: int,
+    tls_crt: bytes,
+    ca_crt: bytes,
+    tls_key: bytes,
+    input_hash: str,
+    authority_fingerprint: str,
+) -> dict[str, Any]:
+    """The manifest. No ownerReferences: a prune must not destroy what a device serves."""
+    return {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {
+            "name": f"{owner_name}-r{number}",
+            "namespace": namespace,
+            "labels": {USE: "revision"},
+            "annotations": {
+                OWNER_UID: owner_uid,
+                OWNER_NAME: owner_name,
+                NUMBER: str(number),
+                INPUT_HASH: input_hash,
+                AUTHORITY: authority_fingerprint,
+                GIVEN_TO: "",
+            },
+        },
+        "type": REVISION_TYPE,
+        "immutable": True,
+        "data": encode({"tls.crt": tls_crt, "ca.crt": ca_crt, "tls.key": tls_key}),
+    }
+
+
+def encode(data: dict[str, bytes]) -> dict[str, str]:
+    """A Secret's data."""
+    return {name: base64.b64encode(value).decode("ascii") for name, value in data.items()}
+
+
+def decode(obj: Object, name: str) -> bytes | None:
+    """One value of a Secret's data, or a ConfigMap's."""
+    text = (obj.get("data") or {}).get(name)
+    if text is None:
+        return None
+    if obj.get("kind") == "ConfigMap":
+        return str(text).encode()
+    try:
+        return base64.b64decode(text)
+    except ValueError:
+        return None
+
+
+def _certificates(obj: Object, name: str) -> tuple[bytes, ...]:
+    data = decode(obj, name)
+    try:
+        return pem_to_ders(data) if data else ()
+    except OperatorError:
+        return ()

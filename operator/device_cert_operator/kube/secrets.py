@@ -1,0 +1,249 @@
+"""Secrets: read only where their owner agreed by a label, written only where they are ours."""
+
+import hashlib
+from dataclasses import dataclass, field
+from urllib.parse import quote
+
+from device_cert_operator.core.model import Credentials, Reference, Revision
+from device_cert_operator.errors import ClusterError, Conflict, MissingReference, NotFound
+from device_cert_operator.kube.cache import Cache
+from device_cert_operator.kube.client import MERGE, Requests
+from device_cert_operator.kube.revisions import decode, encode, read_revision, revision_secret
+from device_cert_operator.kube.views import GIVEN_TO, INPUT_HASH, OWNER_UID, USE, CertificateView, Object
+from device_cert_operator.pki.facts import pem_to_ders
+from device_cert_operator.pki.keys import read_key
+from device_cert_operator.reasons import Reason
+
+METADATA_ONLY = "application/json;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io"
+PLURALS = {"Secret": "secrets", "ConfigMap": "configmaps"}
+
+
+@dataclass(frozen=True, slots=True)
+class CASecret:
+    """The data of a CA Secret, unchecked."""
+
+    tls_crt: bytes | None = field(repr=False)
+    tls_key: bytes | None = field(repr=False)
+    resource_version: str
+
+
+@dataclass(frozen=True, slots=True)
+class RevisionMaterial:
+    """A revision with its key, for a device. chain_der: without the leaf and without roots."""
+
+    leaf_der: bytes = field(repr=False)
+    chain_der: tuple[bytes, ...] = field(repr=False)
+    key_der: bytes = field(repr=False)
+    tls_crt: bytes = field(repr=False)
+    ca_crt: bytes = field(repr=False)
+    tls_key: bytes = field(repr=False)
+
+
+class Secrets:
+    """Live reads and writes."""
+
+    def __init__(self, requests: Requests, cache: Cache) -> None:
+        self._requests = requests
+        self._cache = cache
+        self._versions: dict[tuple[str, str], str] = {}
+
+    # ------------------------------------------------------------------------------------------ reading
+
+    async def read_credentials(self, namespace: str, name: str) -> Credentials:
+        """User name and password of a Device. Raises MissingReference, ClusterError."""
+        secret = await self._shared(Reference("Secret", name), namespace, "credentials", Reason.SECRET_MISSING)
+        parts = {}
+        for part in ("username", "password"):
+            value = decode(secret, part)
+            if not value:
+                raise MissingReference(
+                    f"Secret {namespace}/{name} has no key {part}: add it.", reason=Reason.SECRET_INCOMPLETE
+                )
+            parts[part] = value.decode("utf-8", "replace").rstrip("\r\n")
+        return Credentials(parts["username"], parts["password"], self._version(secret, parts))
+
+    async def read_ca(self, namespace: str, name: str) -> CASecret:
+        """The data of a CA Secret. Raises MissingReference (CAMissing, CANotShared), ClusterError."""
+        secret = await self._shared(Reference("Secret", name), namespace, "ca", Reason.CA_MISSING)
+        return CASecret(decode(secret, "tls.crt"), decode(secret, "tls.key"), secret["metadata"]["resourceVersion"])
+
+    async def read_anchor(self, namespace: str, reference: Reference) -> tuple[bytes, ...]:
+        """The certificates (DER) of a referenced ConfigMap or Secret. Raises MissingReference, ClusterError."""
+        found = await self._shared(reference, namespace, "certificate", Reason.CONFIG_MAP_MISSING)
+        key = reference.key or "ca.crt"
+        data = decode(found, key)
+        if not data:
+            raise MissingReference(
+                f"{reference.kind} {namespace}/{reference.name} has no key {key}: add the CA certificate as PEM.",
+                reason=Reason.SECRET_INCOMPLETE,
+            )
+        return pem_to_ders(data)
+
+    async def read_revision(self, namespace: str, name: str) -> RevisionMaterial:
+        """A revision with its key. Raises MissingReference, ClusterError."""
+        try:
+            secret = await self._requests.call("GET", _path("Secret", namespace, name))
+        except NotFound:
+            raise MissingReference(f"Revision Secret {namespace}/{name} is gone; another follows.") from None
+        crt, ca, key = decode(secret, "tls.crt"), decode(secret, "ca.crt"), decode(secret, "tls.key")
+        if not crt or not key:
+            raise MissingReference(f"Revision Secret {namespace}/{name} is not whole; another follows.")
+        chain = pem_to_ders(crt)
+        return RevisionMaterial(chain[0], chain[1:], read_key(key).pkcs8_der(), crt, ca or b"", key)
+
+    async def _shared(self, reference: Reference, namespace: str, use: str, missing: Reason) -> Object:
+        """An object that its owner labelled for this use."""
+        kind, name = reference.kind, reference.name
+        try:
+            found = await self._requests.call("GET", _path(kind, namespace, name))
+        except NotFound:
+            raise MissingReference(
+                f"{kind} {namespace}/{name} does not exist: create it, labelled {USE}={use}.", reason=missing
+            ) from None
+        if (found["metadata"].get("labels") or {}).get(USE) != use:
+            reason = Reason.CA_NOT_SHARED if use == "ca" else Reason.SECRET_NOT_SHARED
+            raise MissingReference(
+                f"{kind} {namespace}/{name} is not shared with the operator. If it is meant for this: "
+                f"kubectl -n {namespace} label {kind.lower()} {name} {USE}={use}",
+                reason=reason,
+            )
+        return {"kind": kind} | found
+
+    def _version(self, secret: Object, parts: dict[str, str]) -> str:
+        """Tells versions of the data apart and gives nothing away; slow to make, so kept by resourceVersion."""
+        meta = secret["metadata"]
+        known = (meta["uid"], meta["resourceVersion"])
+        if known not in self._versions:
+            if len(self._versions) > 50_000:
+                self._versions.clear()
+            data = "\0".join(parts.values()).encode()
+            made = hashlib.scrypt(data, salt=meta["uid"].encode(), n=2**12, r=8, p=1, dklen=16)
+            self._versions[known] = made.hex()
+        return self._versions[known]
+
+    # ------------------------------------------------------------------------------------------ revisions
+
+    async def create_revision(
+        self,
+        owner: CertificateView,
+        *,
+        tls_crt: bytes,
+        ca_crt: bytes,
+        tls_key: bytes,
+        input_hash: str,
+        authority_fingerprint: str,
+    ) -> Revision:
+        """Publish under the next number. A Secret that is there already is ours only with equal owner and inputs.
+
+        Raises Conflict when the number was taken by something else, ClusterError.
+        """
+        namespace, name = owner.key.namespace, owner.key.name
+        number = await self._next_number(namespace, name)
+        manifest = revision_secret(
+            namespace=namespace,
+            owner_name=name,
+            owner_uid=owner.uid,
+            number=number,
+            tls_crt=tls_crt,
+            ca_crt=ca_crt,
+            tls_key=tls_key,
+            input_hash=input_hash,
+            authority_fingerprint=authority_fingerprint,
+        )
+        try:
+            made = await self._requests.call("POST", _path("Secret", namespace), body=manifest)
+        except Conflict:
+            made = await self._requests.call("GET", _path("Secret", namespace, f"{name}-r{number}"))
+            notes = made["metadata"].get("annotations") or {}
+            if (notes.get(OWNER_UID), notes.get(INPUT_HASH)) != (owner.uid, input_hash):
+                raise
+        return self._known(made)
+
+    async def give_to(self, namespace: str, revision: Revision, device_uid: str) -> Revision:
+        """Write the Device's uid onto the revision, before its turn. Raises Conflict, ClusterError."""
+        path = _path("Secret", namespace, revision.secret)
+        live = await self._requests.call("GET", path)
+        notes = live["metadata"].get("annotations") or {}
+        given = {uid for uid in notes.get(GIVEN_TO, "").split(",") if uid}
+        if device_uid in given:
+            return self._known(live)
+        body = {
+            "metadata": {
+                "resourceVersion": live["metadata"]["resourceVersion"],
+                "annotations": {GIVEN_TO: ",".join(sorted(given | {device_uid}))},
+            }
+        }
+        return self._known(await self._requests.call("PATCH", path, body=body, content_type=MERGE))
+
+    async def delete_revision(self, namespace: str, revision: Revision) -> None:
+        """Delete exactly this Secret. Raises ClusterError."""
+        view = self._cache.secret(namespace, revision.secret)
+        body = {"kind": "DeleteOptions", "apiVersion": "v1"}
+        if view is not None:
+            body["preconditions"] = {"uid": view.uid}  # type: ignore[assignment]
+        try:
+            await self._requests.call("DELETE", _path("Secret", namespace, revision.secret), body=body)
+        except NotFound:
+            pass
+        self._cache.evict("Secret", namespace, revision.secret)
+
+    async def _next_number(self, namespace: str, name: str) -> int:
+        """Above every `<name>-r<N>` that exists, whoever made it."""
+        listed = await self._requests.call(
+            "GET", _path("Secret", namespace), query={"labelSelector": f"{USE}=revision"}, accept=METADATA_ONLY
+        )
+        numbers = [0]
+        for item in listed.get("items", ()):
+            head, _, tail = item["metadata"]["name"].rpartition("-r")
+            if head == name and tail.isdigit():
+                numbers.append(int(tail))
+        return max(numbers) + 1
+
+    def _known(self, secret: Object) -> Revision:
+        secret = {"kind": "Secret"} | secret
+        self._cache.apply(secret)
+        revision = read_revision(
+            secret, pem_to_ders(decode(secret, "tls.crt") or b""), secret["metadata"].get("annotations") or {}
+        )
+        if revision is None:
+            raise ClusterError(f"Secret {secret['metadata']['name']} is no whole revision.")
+        return revision
+
+    # ------------------------------------------------------------------------------------------ copies
+
+    async def write_copy(self, owner: CertificateView, name: str, material: RevisionMaterial) -> None:
+        """The proven pair for others, as kubernetes.io/tls. Raises MissingReference (SecretNotOurs), ClusterError."""
+        namespace = owner.key.namespace
+        data = encode({"tls.crt": material.tls_crt, "tls.key": material.tls_key, "ca.crt": material.ca_crt})
+        manifest = {
+            "apiVersion": "v1",
+            "kind": "Secret",
+            "metadata": {
+                "name": name,
+                "namespace": namespace,
+                "labels": {USE: "copy"},
+                "annotations": {OWNER_UID: owner.uid},
+            },
+            "type": "kubernetes.io/tls",
+            "data": data,
+        }
+        try:
+            made = await self._requests.call("POST", _path("Secret", namespace), body=manifest)
+        except Conflict:
+            made = await self._requests.call("GET", _path("Secret", namespace, name))
+            if (made["metadata"].get("annotations") or {}).get(OWNER_UID) != owner.uid:
+                raise MissingReference(
+                    f"Secret {namespace}/{name} exists and is not ours: delete it, or choose another spec.secretName.",
+                    reason=Reason.SECRET_NOT_OURS,
+                ) from None
+            if made.get("data") != data:
+                body = {"metadata": {"resourceVersion": made["metadata"]["resourceVersion"]}, "data": data}
+                made = await self._requests.call(
+                    "PATCH", _path("Secret", namespace, name), body=body, content_type=MERGE
+                )
+        self._cache.apply({"kind": "Secret"} | made)
+
+
+def _path(kind: str, namespace: str, name: str = "") -> str:
+    base = f"/api/v1/namespaces/{namespace}/{PLURALS[kind]}"
+    return f"{base}/{quote(name)}" if name else base

@@ -1,0 +1,104 @@
+"""Slim values of what the cache holds: no private keys, no managed fields, no unread parts."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from device_cert_operator.api.convert_spec import desired_certificate, desired_device, object_key, parse_time
+from device_cert_operator.api.convert_status import certificate_status, device_status
+from device_cert_operator.core.model import DesiredCertificate, DesiredDevice, ObjectKey, Revision
+from device_cert_operator.core.status import CertificateStatus, DeviceStatus
+from device_cert_operator.errors import InvalidSpec, OperatorError
+
+Object = dict[str, Any]
+USE = "devicecert.io/use"
+OWNER_UID = "devicecert.io/owner-uid"
+OWNER_NAME = "devicecert.io/owner-name"
+NUMBER = "devicecert.io/number"
+INPUT_HASH = "devicecert.io/input-hash"
+AUTHORITY = "devicecert.io/authority-sha256"
+GIVEN_TO = "devicecert.io/given-to"
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceView:
+    """A Device. desired None: the spec cannot be read, `problem` says why."""
+
+    key: ObjectKey
+    uid: str
+    resource_version: str
+    generation: int
+    created_at: datetime
+    desired: DesiredDevice | None
+    status: DeviceStatus
+    problem: OperatorError | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CertificateView:
+    """A DeviceCertificate. desired None: the spec cannot be read, `problem` says why."""
+
+    key: ObjectKey
+    uid: str
+    resource_version: str
+    generation: int
+    created_at: datetime
+    desired: DesiredCertificate | None
+    status: CertificateStatus
+    problem: OperatorError | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SecretView:
+    """A labelled Secret, or ConfigMap, without its data. fingerprint: of tls.crt, where it holds one."""
+
+    kind: str
+    namespace: str
+    name: str
+    uid: str
+    resource_version: str
+    use: str
+    annotations: Mapping[str, str] = field(default_factory=dict)
+    fingerprint: str | None = None
+    revision: Revision | None = None
+
+
+def device_view(obj: Object) -> DeviceView:
+    """Never raises for a spec that cannot be read."""
+    desired, problem = None, None
+    try:
+        desired = desired_device(obj)
+    except InvalidSpec as error:
+        problem = error
+    meta = obj["metadata"]
+    return DeviceView(
+        object_key(obj, "Device"),
+        meta["uid"],
+        meta["resourceVersion"],
+        int(meta.get("generation", 1)),
+        parse_time(meta["creationTimestamp"]),
+        desired,
+        device_status(obj),
+        problem,
+    )
+
+
+def certificate_view(obj: Object) -> CertificateView:
+    """Never raises for a spec that cannot be read."""
+    desired, problem = None, None
+    try:
+        desired = desired_certificate(obj)
+    except InvalidSpec as error:
+        problem = error
+    meta = obj["metadata"]
+    return CertificateView(
+        object_key(obj, "DeviceCertificate"),
+        meta["uid"],
+        meta["resourceVersion"],
+        int(meta.get("generation", 1)),
+        parse_time(meta["creationTimestamp"]),
+        desired,
+        certificate_status(obj),
+        problem,
+    )
