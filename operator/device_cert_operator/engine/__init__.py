@@ -1,0 +1,1 @@
+"""Runs keys when they are due. Knows nothing of devices."""

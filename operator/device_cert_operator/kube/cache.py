@@ -123,7 +123,9 @@ class Cache:
     # ------------------------------------------------------------------------------------------ writing
 
     def apply(self, obj: Object) -> Change:
-        """Take an object as the API server gave it, unless a newer one is known."""
+        """Take an object as the API server gave it, unless it or a newer one is known."""
+        if self._is_known(obj):
+            return Change.NONE
         match obj["kind"]:
             case "Device":
                 return self._apply_device(device_view(obj))
@@ -131,6 +133,23 @@ class Cache:
                 return self._apply_certificate(certificate_view(obj))
             case kind:
                 return self._apply_secret(secret_view(obj, kind))
+
+    def _is_known(self, obj: Object) -> bool:
+        """By resourceVersion alone: most events are re-lists and our own writes."""
+        meta = obj["metadata"]
+        kind, namespace, name = obj["kind"], meta.get("namespace", ""), meta["name"]
+        known: DeviceView | CertificateView | SecretView | None
+        if kind == "Device":
+            known = self._devices.get(ObjectKey(kind, namespace, name))
+        elif kind == "DeviceCertificate":
+            known = self._certificates.get(ObjectKey(kind, namespace, name))
+        else:
+            known = self._secrets.get((kind, namespace, name))
+        if known is None or known.uid != meta["uid"]:
+            return False
+        return known.resource_version == meta["resourceVersion"] or _is_older(
+            meta["resourceVersion"], known.resource_version
+        )
 
     def evict(self, kind: str, namespace: str, name: str) -> bool:
         """Forget an object. Whether it was known."""
@@ -143,8 +162,6 @@ class Cache:
 
     def _apply_device(self, view: DeviceView) -> Change:
         old = self._devices.get(view.key)
-        if old is not None and _is_older(view.resource_version, old.resource_version):
-            return Change.NONE
         self._drop_device(view.key)
         self._devices[view.key] = view
         self._uids[view.uid] = view.key
@@ -158,8 +175,6 @@ class Cache:
 
     def _apply_certificate(self, view: CertificateView) -> Change:
         old = self._certificates.get(view.key)
-        if old is not None and _is_older(view.resource_version, old.resource_version):
-            return Change.NONE
         self._drop_certificate(view.key)
         self._certificates[view.key] = view
         if view.desired is not None:
@@ -173,8 +188,6 @@ class Cache:
     def _apply_secret(self, view: SecretView) -> Change:
         key = (view.kind, view.namespace, view.name)
         old = self._secrets.get(key)
-        if old is not None and _is_older(view.resource_version, old.resource_version):
-            return Change.NONE
         self._drop_secret(key)
         self._secrets[key] = view
         if (revision := view.revision) is not None:

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from device_cert_operator.clock import Clock
+from device_cert_operator.core.certificate import AuthorityState
 from device_cert_operator.core.model import Capabilities, Credentials, NotServed, ObjectKey, Served
 from device_cert_operator.drivers.base import DeviceConnection, Driver
 from device_cert_operator.kube.cache import Cache
@@ -86,7 +87,7 @@ class Memory:
 
     devices: dict[str, DeviceMemory] = field(default_factory=dict)
     failures: dict[ObjectKey, int] = field(default_factory=dict)
-    checked_authorities: dict[tuple[str, str], object] = field(default_factory=dict)
+    checked_authorities: dict[tuple[str, str], tuple[str, AuthorityState]] = field(default_factory=dict)
 
     def of(self, uid: str) -> DeviceMemory:
         return self.devices.setdefault(uid, DeviceMemory())

@@ -1,0 +1,49 @@
+"""/healthz, /readyz and /metrics."""
+
+from collections.abc import Callable
+
+from aiohttp import web
+
+
+class Health:
+    """One small HTTP server. unwell: why the process should be restarted, or None. ready: caches are filled."""
+
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        unwell: Callable[[], str | None],
+        ready: Callable[[], bool],
+        scrape: Callable[[], bytes],
+    ) -> None:
+        self._host, self._port = host, port
+        self._unwell, self._ready, self._scrape = unwell, ready, scrape
+        self._runner: web.AppRunner | None = None
+        self.port = port
+
+    async def start(self) -> None:
+        """Listen; `port` is the real one when 0 was asked for. Raises OSError."""
+        application = web.Application()
+        application.router.add_get("/healthz", self._healthz)
+        application.router.add_get("/readyz", self._readyz)
+        application.router.add_get("/metrics", self._metrics)
+        self._runner = web.AppRunner(application, access_log=None)
+        await self._runner.setup()
+        site = web.TCPSite(self._runner, self._host, self._port)
+        await site.start()
+        self.port = self._runner.addresses[0][1]
+
+    async def stop(self) -> None:
+        """Close."""
+        if self._runner is not None:
+            await self._runner.cleanup()
+
+    async def _healthz(self, _request: web.Request) -> web.Response:
+        why = self._unwell()
+        return web.Response(text=why or "ok", status=503 if why else 200)
+
+    async def _readyz(self, _request: web.Request) -> web.Response:
+        return web.Response(text="ok" if self._ready() else "not yet", status=200 if self._ready() else 503)
+
+    async def _metrics(self, _request: web.Request) -> web.Response:
+        return web.Response(body=self._scrape(), headers={"Content-Type": "text/plain; version=0.0.4; charset=utf-8"})

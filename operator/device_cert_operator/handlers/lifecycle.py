@@ -1,0 +1,167 @@
+"""The process: kopf watches, our workers work, and both end cleanly.
+
+kopf is used for watching, logging in and its retries, and for nothing else: no handler state, no finalizers, no events.
+"""
+
+import asyncio
+import logging
+from collections.abc import Iterator
+from contextlib import suppress
+
+import kopf
+
+from device_cert_operator.clock import Clock, SystemClock
+from device_cert_operator.errors import ClusterError, NotFound
+from device_cert_operator.handlers.health import Health
+from device_cert_operator.handlers.watch import Intake, register
+from device_cert_operator.kube.views import USE
+from device_cert_operator.settings import Settings
+from device_cert_operator.wiring import App, build
+
+LOG = logging.getLogger(__name__)
+BETWEEN_TRIES = 2.0
+
+
+class Endless:
+    """Delays without end, anew at each iteration: kopf ends the process when its list of them does."""
+
+    def __iter__(self) -> Iterator[float]:
+        yield from (0.5, 1, 2, 5)
+        while True:
+            yield 10
+
+
+async def run(
+    settings: Settings,
+    kubeconfig: str | None = None,
+    *,
+    clock: Clock | None = None,
+    stop: asyncio.Event | None = None,
+    started: "asyncio.Future[App] | None" = None,
+) -> None:
+    """Run the operator until `stop` is set or the process is told to end. started: gets the App once it works.
+
+    Raises ClusterError when no cluster is configured, OSError when a port is taken.
+    """
+    clock, stop = clock or SystemClock(), stop or asyncio.Event()
+    app = await build(settings, kubeconfig, clock)
+    intake = Intake(app.cache, app.queue)
+    health = Health(
+        settings.metrics_host, settings.metrics_port, lambda: unwell(app), lambda: app.synced, app.metrics.scrape
+    )
+    await health.start()
+    app.health_port = health.port
+    rounds: asyncio.Task[None] | None = None
+    try:
+        if not await _fill(app, stop):
+            return
+        app.start()
+        rounds = asyncio.create_task(_relist_rounds(app, intake), name="relist")
+        if started is not None and not started.done():
+            started.set_result(app)
+        await _watch(app, intake, stop)
+    finally:
+        if rounds is not None:
+            rounds.cancel()
+            with suppress(asyncio.CancelledError):
+                await rounds
+        await app.stop()
+        await health.stop()
+
+
+async def _fill(app: App, stop: asyncio.Event) -> bool:
+    """Fill the cache, however long that takes. False: told to stop meanwhile."""
+    told = ""
+    while not stop.is_set():
+        try:
+            await app.lister.fill()
+        except ClusterError as error:
+            why = (
+                "The CRDs are not installed yet: kubectl apply --server-side -f crds/"
+                if isinstance(error, NotFound)
+                else error.message
+            )
+            if why != told:
+                LOG.warning("Waiting for the cluster: %s", why)
+                told = why
+            with suppress(TimeoutError):
+                async with asyncio.timeout(BETWEEN_TRIES):
+                    await stop.wait()
+            continue
+        app.synced = True
+        return True
+    return False
+
+
+async def _watch(app: App, intake: Intake, stop: asyncio.Event) -> None:
+    registry = kopf.OperatorRegistry()
+    register(registry, intake)
+    configuration = app.configuration
+
+    async def login(**_: object) -> kopf.ConnectionInfo:
+        token = (configuration.api_key.get("BearerToken") or configuration.api_key.get("authorization") or "").split()
+        return kopf.ConnectionInfo(
+            server=configuration.host,
+            ca_path=configuration.ssl_ca_cert,
+            certificate_path=configuration.cert_file,
+            private_key_path=configuration.key_file,
+            token=token[-1] if token else None,
+            insecure=not configuration.verify_ssl,
+        )
+
+    kopf.on.login(registry=registry, id="login")(login)
+    namespaces = app.settings.namespaces
+    await kopf.operator(
+        registry=registry,
+        settings=kopf_settings(),
+        standalone=True,
+        clusterwide=not namespaces,
+        namespaces=namespaces,
+        stop_flag=stop,
+    )
+
+
+def kopf_settings() -> kopf.OperatorSettings:
+    """Each with its reason."""
+    settings = kopf.OperatorSettings()
+    settings.peering.standalone = True  # who leads is our own business
+    settings.posting.enabled = False  # events are written by stories, on transitions only
+    settings.watching.server_timeout = 300  # a watch that lives for ever hides that it died
+    settings.watching.client_timeout = 330  # longer than the server's, so that the server ends it
+    settings.watching.chunk_size = 500  # ten thousand objects in one answer are a spike in memory
+    settings.watching.label_selectors["secrets"] = USE  # other people's Secrets never reach this process
+    settings.watching.label_selectors["configmaps"] = USE
+    settings.networking.error_backoffs = Endless()  # the default list ends, and the process with it
+    return settings
+
+
+async def _relist_rounds(app: App, intake: Intake) -> None:
+    """What a watch never told: missed deletes and, if a watch is dead, missed changes."""
+    while True:
+        await asyncio.sleep(app.settings.relist_every.total_seconds())
+        try:
+            difference = await app.lister.compare()
+        except ClusterError as error:
+            LOG.warning("The round of lists failed: %s", error.message)
+            continue
+        for kind, namespace, name in difference.gone:
+            LOG.info("%s %s/%s is gone without a word", kind, namespace, name)
+            intake.gone(kind, namespace, name)
+        missed = 0
+        for kind, namespace, name in difference.unknown:
+            if (obj := await app.lister.fetch(kind, namespace, name)) is not None:
+                version = app.cache.versions(kind).get((namespace, name))
+                missed += version != obj["metadata"]["resourceVersion"]
+                intake.take(obj)
+        app.note_round(missed)
+
+
+def unwell(app: App) -> str | None:
+    """Why the process should be restarted, if so."""
+    if not app.synced:
+        return None
+    if (stuck := app.workers.stuck(app.settings.liveness_silence)) is not None:
+        return f"a worker is stuck on {stuck}"
+    if not app.workers.alive:
+        return "a worker has ended"
+    return app.watch_problem

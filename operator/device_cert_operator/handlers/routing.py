@@ -1,0 +1,75 @@
+"""Who has to look when something changed: a table, and nothing else."""
+
+from device_cert_operator.core.model import ObjectKey
+from device_cert_operator.kube.cache import Cache, Change
+from device_cert_operator.kube.views import OWNER_NAME, CertificateView, SecretView
+
+
+def certificate_keys_of(cache: Cache, device: ObjectKey) -> list[ObjectKey]:
+    """The DeviceCertificates that list a Device."""
+    return [view.key for view in cache.certificates_listing(device.namespace, device.name)]
+
+
+def device_keys_of(view: CertificateView | None) -> list[ObjectKey]:
+    """The Devices that a DeviceCertificate lists."""
+    if view is None or view.desired is None:
+        return []
+    return [ObjectKey("Device", view.key.namespace, name) for name in view.desired.devices]
+
+
+def after_device(cache: Cache, key: ObjectKey, change: Change) -> list[ObjectKey]:
+    """A spec change wakes the Device; what its DeviceCertificates read of it wakes them."""
+    match change:
+        case Change.NONE:
+            return []
+        case Change.STATUS:
+            return certificate_keys_of(cache, key)
+        case Change.SPEC:
+            return [key, *certificate_keys_of(cache, key)]
+
+
+def after_certificate(key: ObjectKey, change: Change, devices: list[ObjectKey]) -> list[ObjectKey]:
+    """A spec change wakes both; a new turn wakes the Devices. devices: listed now or before."""
+    match change:
+        case Change.NONE:
+            return []
+        case Change.STATUS:
+            return devices
+        case Change.SPEC:
+            return [key, *devices]
+
+
+def after_secret(cache: Cache, view: SecretView, change: Change) -> list[ObjectKey]:
+    """A labelled Secret or ConfigMap wakes those that refer to it."""
+    if change is Change.NONE:
+        return []
+    namespace, name = view.namespace, view.name
+    match view.use:
+        case "credentials":
+            return list(cache.using_login(namespace, name))
+        case "ca":
+            return list(cache.using_ca(namespace, name))
+        case "revision" | "copy":
+            return _owners(cache, view)
+        case _:
+            return [one.key for one in cache.all_devices() if _reads(one.desired, view)]
+
+
+def _owners(cache: Cache, view: SecretView) -> list[ObjectKey]:
+    if (owner := view.annotations.get(OWNER_NAME)) is not None:
+        return [ObjectKey("DeviceCertificate", view.namespace, owner)]
+    return [
+        one.key
+        for one in cache.all_certificates()
+        if one.key.namespace == view.namespace and one.desired is not None and one.desired.secret_name == view.name
+    ]
+
+
+def _reads(desired: object, view: SecretView) -> bool:
+    reference = getattr(desired, "ca_ref", None)
+    key = getattr(desired, "key", None)
+    return (
+        reference is not None
+        and key is not None
+        and (key.namespace, reference.name, reference.kind) == (view.namespace, view.name, view.kind)
+    )

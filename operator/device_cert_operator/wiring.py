@@ -1,0 +1,141 @@
+"""The composition root: alone in naming what is behind every seam."""
+
+import asyncio
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from functools import partial
+
+from kubernetes.aio.client import Configuration
+
+from device_cert_operator.clock import Clock
+from device_cert_operator.core.model import ObjectKey, Served
+from device_cert_operator.drivers.base import DeviceConnection, Driver
+from device_cert_operator.drivers.registry import driver_for
+from device_cert_operator.engine.queue import KeyedQueue
+from device_cert_operator.engine.workers import Limits, Workers, spread
+from device_cert_operator.kube.cache import Cache
+from device_cert_operator.kube.client import Cluster, Requests, load_configuration
+from device_cert_operator.kube.events import Events
+from device_cert_operator.kube.relist import Lister
+from device_cert_operator.kube.secrets import Secrets
+from device_cert_operator.metrics import Metrics
+from device_cert_operator.net.http import open_connection
+from device_cert_operator.net.locate import locate
+from device_cert_operator.net.rate import RateLimiter
+from device_cert_operator.net.tls_probe import probe
+from device_cert_operator.reconcile import certificate, device
+from device_cert_operator.reconcile.tools import Memory, Tools
+from device_cert_operator.settings import Settings
+
+SEARCHES_AT_ONCE = 2
+START_SPREAD = timedelta(seconds=30)
+
+
+@dataclass
+class App:
+    """The running parts of one process."""
+
+    settings: Settings
+    configuration: Configuration
+    requests: Requests
+    cache: Cache
+    lister: Lister
+    queue: KeyedQueue[ObjectKey]
+    workers: Workers[ObjectKey]
+    metrics: Metrics
+    tools: Tools
+    synced: bool = False
+    health_port: int = 0
+    watch_problem: str | None = None
+    _missed_rounds: int = field(default=0)
+
+    def start(self) -> None:
+        """Queue everything, what was never seen first, the rest spread out; and let the workers go."""
+        for view in self.cache.all_devices():
+            fresh = view.status.observed_generation < view.generation
+            over = min(START_SPREAD, view.desired.check_interval) if view.desired else timedelta(0)
+            self.queue.add(view.key, 0 if fresh else spread(view.uid, over.total_seconds()))
+        for one in self.cache.all_certificates():
+            self.queue.add(one.key, 0 if one.status.observed_generation < one.generation else spread(one.uid, 5))
+        self.workers.start()
+
+    async def stop(self) -> None:
+        """Finish what runs, within the grace; close the pool."""
+        await self.workers.drain(self.settings.shutdown_within)
+        await self.requests.close()
+
+    def note_round(self, missed: int) -> None:
+        """A round of lists found changes that no watch told; twice in a row is a dead watch."""
+        self._missed_rounds = self._missed_rounds + 1 if missed else 0
+        self.watch_problem = f"the watches missed {missed} changes" if self._missed_rounds >= 2 else None
+
+
+async def build(settings: Settings, kubeconfig: str | None, clock: Clock) -> App:
+    """Make everything; nothing is sent yet. Raises ClusterError when no cluster is configured."""
+    configuration = await load_configuration(kubeconfig)
+    requests = Requests(configuration, clock)
+    cache = Cache()
+    queue: KeyedQueue[ObjectKey] = KeyedQueue(clock)
+    memory = Memory()
+
+    def remembered(uid: str) -> tuple[datetime | None, float | None]:
+        known = memory.devices.get(uid)
+        if known is None:
+            return None, None
+        return known.looked_at, known.offset.total_seconds() if known.offset is not None else None
+
+    metrics = Metrics(cache, remembered)
+    metrics.watch_queue(lambda: (queue.depth, queue.oldest_due_seconds))
+    limits = Limits(settings.sessions, settings.sessions_per_subnet)
+    tools = Tools(
+        cache=cache,
+        cluster=Cluster(requests, cache),
+        secrets=Secrets(requests, cache),
+        events=Events(requests, clock),
+        clock=clock,
+        settings=settings,
+        probe=probe,
+        locate=_Locator(settings.locate_rate),
+        connect=partial(open_connection, clock=clock),
+        driver_for=partial(_driver, clock=clock),
+        session=_sessions(limits),
+        counters=metrics,
+        sleep=asyncio.sleep,
+        memory=memory,
+    )
+
+    async def reconcile(key: ObjectKey) -> timedelta | None:
+        story = device.reconcile if key.kind == "Device" else certificate.reconcile
+        return await story(key, tools)
+
+    workers = Workers(
+        queue, reconcile, settings.workers, clock, lambda key, result, took: metrics.reconciled(key.kind, result, took)
+    )
+    lister = Lister(requests, cache, settings.namespaces)
+    return App(settings, configuration, requests, cache, lister, queue, workers, metrics, tools)
+
+
+class _Locator:
+    """Searches share one rate, and few go on at once."""
+
+    def __init__(self, per_second: float) -> None:
+        self._limiter = RateLimiter(per_second)
+        self._places = asyncio.Semaphore(SEARCHES_AT_ONCE)
+
+    async def __call__(
+        self, key_sha256s: frozenset[str], subnets: tuple[str, ...], port: int, *, near: str, timeout: timedelta
+    ) -> tuple[Served, ...]:
+        async with self._places:
+            return await locate(key_sha256s, subnets, port, near=near, timeout=timeout, limiter=self._limiter)
+
+
+def _driver(name: str, connection: DeviceConnection, *, clock: Clock) -> Driver:
+    return driver_for(name, connection, clock)
+
+
+def _sessions(limits: Limits):  # type: ignore[no-untyped-def]
+    def session(address: str) -> AbstractAsyncContextManager[None]:
+        return limits.session(address)
+
+    return session
