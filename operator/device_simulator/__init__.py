@@ -1,0 +1,7 @@
+"""Simulated network devices over real sockets and TLS, which misbehave as devices do."""
+
+from device_simulator.device import DeviceSpec, SimulatedDevice
+from device_simulator.faults import Fault
+from device_simulator.fleet import Simulator
+
+__all__ = ["DeviceSpec", "Fault", "SimulatedDevice", "Simulator"]

@@ -1,0 +1,75 @@
+"""The named ways in which devices misbehave, and how often each still does."""
+
+import random
+from collections.abc import Iterable, Mapping
+from enum import StrEnum
+
+
+class Fault(StrEnum):
+    """Names as in the list of failure modes; those below the line are of the transport."""
+
+    IMPORT_IGNORED = "import-ignored"  # the upload answers success and nothing is stored
+    STORED_NOT_SERVED = "stored-not-served"  # the API shows the new assignment, the socket serves the old certificate
+    WEB_DAEMON_RESTARTS = "web-daemon-restarts"  # listeners away for a moment after an upload or an assignment
+    NEEDS_REBOOT = "needs-reboot"  # an assignment is served only after a restart
+    CLOCK_RESETS_ON_REBOOT = "clock-resets-on-reboot"  # the clock is at 2000-01-01 after a restart
+    REBOOT_NOT_DONE = "reboot-not-done"  # a reboot is acknowledged and not done
+    LOCKOUT = "lockout"  # three refused log-ins lock the account
+    SLOW_KEY_GENERATION = "slow-key-generation"  # keys stay in `generating` for a while
+    STORE_FULL = "store-full"  # no slot is free for uploads
+    WSSE_WINDOW = "wsse-window"  # UsernameToken only within 10 s of the device's clock
+    CLOCK_READ_NEEDS_AUTH = "clock-read-needs-auth"
+    UTC_MISSING = "utc-missing"
+    CANNOT_SERVE = "cannot-serve"  # a newly assigned certificate breaks the TLS server until the old one is back
+    WRONG_XADDR = "wrong-xaddr"  # GetServices names another host
+    # ---- transport
+    ANSWERS_GARBAGE = "answers-garbage"
+    ANSWERS_HTML = "answers-html"
+    HALF_REPLY = "half-reply"
+    HUGE_REPLY = "huge-reply"
+    REDIRECTS = "redirects"
+    ENDLESS_HEADERS = "endless-headers"
+    DRIPS = "drips"
+    TLS_1_0_ONLY = "tls-1.0-only"
+
+
+class FaultBox:
+    """Which faults are on, and how many times each will still happen (None: always)."""
+
+    def __init__(self, faults: Iterable[Fault] | Mapping[Fault, int], hostility: float, seed: str) -> None:
+        self._left: dict[Fault, int | None] = dict(faults) if isinstance(faults, Mapping) else dict.fromkeys(faults)
+        self.hostility = hostility
+        self._random = random.Random(seed)  # noqa: S311  # repeatable on purpose
+
+    def set(self, fault: Fault, times: int | None = None) -> None:
+        """Switch a fault on, for so many times or for good."""
+        self._left[fault] = times
+
+    def clear(self, fault: Fault) -> None:
+        """Switch a fault off."""
+        self._left.pop(fault, None)
+
+    def on(self, fault: Fault) -> bool:
+        """Whether it is on; nothing is used up."""
+        return fault in self._left
+
+    def strikes(self, fault: Fault) -> bool:
+        """Whether it happens now; one of its times is used up."""
+        if fault not in self._left:
+            return False
+        left = self._left[fault]
+        if left is not None:
+            if left <= 1:
+                del self._left[fault]
+            else:
+                self._left[fault] = left - 1
+        return True
+
+    def by_chance(self) -> bool:
+        """Whether one of the small troubles of the day happens now."""
+        return self.hostility > 0 and self._random.random() < self.hostility
+
+    @property
+    def names(self) -> list[str]:
+        """The faults that are on."""
+        return sorted(self._left)

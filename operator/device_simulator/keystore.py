@@ -1,0 +1,215 @@
+"""A device's keystore with few slots: keys, certificates, certification paths, passphrases and one assignment.
+
+Rules and fault names: ONVIF Security Service 26.06, chapter 5.
+"""
+
+import itertools
+from dataclasses import dataclass, field
+
+from asn1crypto import pkcs12 as asn1_pkcs12
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.serialization import Encoding, pkcs12
+
+from device_simulator.tls import Key, KeyAndChain, spki_sha256
+
+PBES2 = "1.2.840.113549.1.5.13"
+AES128 = "2.16.840.1.101.3.4.1.2"
+
+
+class StoreFault(Exception):
+    """A refusal; its text is the SOAP subcodes, outermost first, separated by blanks."""
+
+
+@dataclass
+class StoredKey:
+    """A key. private None: only the public half is known. ready_at: monotonic time at which generation ends."""
+
+    public_sha256: str
+    private: Key | None
+    alias: str = ""
+    ready_at: float = 0.0
+    external: bool = True
+
+
+@dataclass
+class StoredCertificate:
+    """A certificate and the key it belongs to."""
+
+    certificate: x509.Certificate
+    key_id: str
+    alias: str = ""
+
+
+@dataclass
+class Path:
+    """A certification path: certificate ids, leaf first."""
+
+    certificate_ids: tuple[str, ...]
+    alias: str = ""
+
+
+@dataclass
+class Keystore:
+    """Everything that a factory reset empties. used_elsewhere: paths assigned to another service."""
+
+    most_keys: int = 8
+    most_certificates: int = 8
+    most_paths: int = 4
+    most_passphrases: int = 2
+    encryptions: tuple[str, ...] = (PBES2,)
+    keys: dict[str, StoredKey] = field(default_factory=dict)
+    certificates: dict[str, StoredCertificate] = field(default_factory=dict)
+    paths: dict[str, Path] = field(default_factory=dict)
+    passphrases: dict[str, tuple[str, str]] = field(default_factory=dict)
+    assigned: str | None = None
+    used_elsewhere: set[str] = field(default_factory=set)
+    _numbers: "itertools.count[int]" = field(default_factory=lambda: itertools.count(1))
+
+    def new_id(self, kind: str) -> str:
+        """An NCName."""
+        return f"{kind}-{next(self._numbers)}"
+
+    # ---------------------------------------------------------------------------------------------- add
+
+    def add_key(self, key: Key, alias: str, *, ready_at: float = 0.0, external: bool = True) -> str:
+        """A key pair; the id of the same key where it is known already."""
+        public = spki_sha256(key.public_key())
+        for key_id, stored in self.keys.items():
+            if stored.public_sha256 == public:
+                stored.private = stored.private or key
+                return key_id
+        self._room(self.keys, self.most_keys, "MaximumNumberOfKeysReached")
+        key_id = self.new_id("key")
+        self.keys[key_id] = StoredKey(public, key, alias, ready_at, external)
+        return key_id
+
+    def add_certificate(self, certificate: x509.Certificate, alias: str, *, key_required: bool = False) -> str:
+        """A certificate; its public key gets a slot where no key fits."""
+        self._room(self.certificates, self.most_certificates, "MaximumNumberOfCertificatesReached")
+        public_key = certificate.public_key()
+        if not isinstance(public_key, rsa.RSAPublicKey | ec.EllipticCurvePublicKey):
+            raise StoreFault("InvalidArgVal UnsupportedPublicKeyAlgorithm")
+        public = spki_sha256(public_key)
+        key_id = next((one for one, stored in self.keys.items() if stored.public_sha256 == public), None)
+        if key_required and (key_id is None or self.keys[key_id].private is None):
+            raise StoreFault("InvalidArgVal NoMatchingPrivateKey")
+        if key_id is None:
+            self._room(self.keys, self.most_keys, "MaximumNumberOfKeysReached")
+            key_id = self.new_id("key")
+            self.keys[key_id] = StoredKey(public, None, alias)
+        certificate_id = self.new_id("cert")
+        self.certificates[certificate_id] = StoredCertificate(certificate, key_id, alias)
+        return certificate_id
+
+    def add_path(self, certificate_ids: tuple[str, ...], alias: str) -> str:
+        """A path; each certificate must be signed by the next."""
+        self._room(self.paths, self.most_paths, "MaximumNumberOfCertificationPathsReached")
+        if not certificate_ids or any(one not in self.certificates for one in certificate_ids):
+            raise StoreFault("InvalidArgVal CertificateID")
+        chain = [self.certificates[one].certificate for one in certificate_ids]
+        for child, issuer in itertools.pairwise(chain):
+            if child.issuer != issuer.subject:
+                raise StoreFault("InvalidArgVal InvalidCertificationPath")
+        path_id = self.new_id("path")
+        self.paths[path_id] = Path(certificate_ids, alias)
+        return path_id
+
+    def add_pkcs12(self, data: bytes, passphrase: str | None, path_alias: str, key_alias: str) -> tuple[str, str]:
+        """(path id, key id) of an uploaded PFX; only in an encryption that the device lists."""
+        used = encryptions_of(data)
+        if passphrase is not None and not used & set(self.encryptions):
+            raise StoreFault("InvalidArgVal DecryptionFailed")
+        try:
+            store = pkcs12.load_pkcs12(data, passphrase.encode() if passphrase is not None else None)
+        except ValueError:
+            raise StoreFault("InvalidArgVal DecryptionFailed") from None
+        if store.key is None or store.cert is None:
+            raise StoreFault("InvalidArgVal BadPKCS12File")
+        if not isinstance(store.key, rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey):
+            raise StoreFault("InvalidArgVal UnsupportedPublicKeyAlgorithm")
+        before = (dict(self.keys), dict(self.certificates), dict(self.paths))
+        try:
+            key_id = self.add_key(store.key, key_alias)
+            chain = [store.cert.certificate, *(one.certificate for one in store.additional_certs)]
+            ids = tuple(self._known_or_new(certificate, path_alias) for certificate in chain)
+            return self.add_path(ids, path_alias), key_id
+        except StoreFault:
+            self.keys, self.certificates, self.paths = before
+            raise
+
+    def _known_or_new(self, certificate: x509.Certificate, alias: str) -> str:
+        for certificate_id, stored in self.certificates.items():
+            if stored.certificate == certificate:
+                return certificate_id
+        return self.add_certificate(certificate, alias)
+
+    # ------------------------------------------------------------------------------------------- remove
+
+    def delete_key(self, key_id: str) -> None:
+        """Refused while a certificate refers to it."""
+        if key_id not in self.keys:
+            raise StoreFault("InvalidArgVal KeyID")
+        if any(one.key_id == key_id for one in self.certificates.values()):
+            raise StoreFault("InvalidArgVal ReferenceExists")
+        del self.keys[key_id]
+
+    def delete_certificate(self, certificate_id: str) -> None:
+        """Refused while a path refers to it."""
+        if certificate_id not in self.certificates:
+            raise StoreFault("InvalidArgVal CertificateID")
+        if any(certificate_id in path.certificate_ids for path in self.paths.values()):
+            raise StoreFault("InvalidArgVal ReferenceExists")
+        del self.certificates[certificate_id]
+
+    def delete_path(self, path_id: str) -> None:
+        """Refused while a service uses it."""
+        if path_id not in self.paths:
+            raise StoreFault("InvalidArgVal CertificationPathID")
+        if path_id == self.assigned or path_id in self.used_elsewhere:
+            raise StoreFault("InvalidArgVal ReferenceExists")
+        del self.paths[path_id]
+
+    # ------------------------------------------------------------------------------------------ identity
+
+    def identity(self, path_id: str | None) -> KeyAndChain | None:
+        """The key and chain behind a path, if it can be served."""
+        if path_id is None or path_id not in self.paths:
+            return None
+        stored = [self.certificates[one] for one in self.paths[path_id].certificate_ids]
+        key = self.keys[stored[0].key_id].private
+        return KeyAndChain(key, tuple(one.certificate for one in stored)) if key is not None else None
+
+    @staticmethod
+    def _room(slots: dict, most: int, fault: str) -> None:  # type: ignore[type-arg]
+        if len(slots) >= most:
+            raise StoreFault(f"Action {fault}")
+
+
+def encryptions_of(data: bytes) -> set[str]:
+    """The OIDs by which a PFX is encrypted: the scheme, and the cipher of PBES2."""
+    found: set[str] = set()
+    try:
+        for content in asn1_pkcs12.Pfx.load(data, strict=True).authenticated_safe:
+            if content["content_type"].native != "encrypted_data":
+                continue
+            algorithm = content["content"]["encrypted_content_info"]["content_encryption_algorithm"]
+            found.add(algorithm["algorithm"].dotted)
+            if algorithm["algorithm"].dotted == PBES2:
+                found.add(algorithm["parameters"]["encryption_scheme"]["algorithm"].dotted)
+    except (ValueError, TypeError, KeyError):
+        raise StoreFault("InvalidArgVal BadPKCS12File") from None
+    return found
+
+
+def parse_certificate(der: bytes) -> x509.Certificate:
+    """An uploaded certificate; its dates are not looked at (BadCertificate must not be raised for them)."""
+    try:
+        return x509.load_der_x509_certificate(der)
+    except ValueError:
+        raise StoreFault("InvalidArgVal BadCertificate") from None
+
+
+def to_der(certificate: x509.Certificate) -> bytes:
+    """DER."""
+    return certificate.public_bytes(Encoding.DER)

@@ -1,0 +1,205 @@
+"""Device Management Service (tds): ONVIF Core Specification 26.06, chapter 8."""
+
+import uuid
+from collections.abc import Callable
+from datetime import UTC, datetime
+from ipaddress import ip_address
+from typing import TYPE_CHECKING
+
+from device_simulator.faults import Fault
+from device_simulator.onvif.soap import TAS, TDS, TT, Element, Request, SoapFault, maker, value, values
+
+if TYPE_CHECKING:
+    from device_simulator.device import SimulatedDevice
+
+tds, tt = maker(TDS), maker(TT)
+
+
+def _get_services(device: "SimulatedDevice", request: Request) -> Element:
+    host = "192.0.2.1" if device.faults.on(Fault.WRONG_XADDR) else device.address
+    base = f"http://{f'[{host}]' if ':' in host else host}:{device.spec.http_port}/onvif"
+    version = (tt("Major", text=26), tt("Minor", text=6))
+    return tds(
+        "GetServicesResponse",
+        *(
+            tds(
+                "Service",
+                tds("Namespace", text=namespace),
+                tds("XAddr", text=f"{base}/{path}"),
+                tds("Version", *version),
+            )
+            for namespace, path in ((TDS, "device_service"), (TAS, "security_service"))
+        ),
+    )
+
+
+def _get_service_capabilities(device: "SimulatedDevice", request: Request) -> Element:
+    return tds(
+        "GetServiceCapabilitiesResponse",
+        tds(
+            "Capabilities",
+            tds("Network", NTP=4),
+            tds(
+                "Security",
+                **{"TLS1.2": True, "OnboardKeyGeneration": False, "HttpDigest": True},
+                UsernameToken=device.spec.username_token,
+            ),
+            tds("System"),
+        ),
+    )
+
+
+def _get_capabilities(device: "SimulatedDevice", request: Request) -> Element:
+    address = f"http://{device.address}:{device.spec.http_port}/onvif/device_service"
+    return tds("GetCapabilitiesResponse", tds("Capabilities", tt("Device", tt("XAddr", text=address))))
+
+
+def _date_time(name: str, at: datetime) -> Element:
+    return tt(
+        name,
+        tt("Time", tt("Hour", text=at.hour), tt("Minute", text=at.minute), tt("Second", text=at.second)),
+        tt("Date", tt("Year", text=at.year), tt("Month", text=at.month), tt("Day", text=at.day)),
+    )
+
+
+def _get_clock(device: "SimulatedDevice", request: Request) -> Element:
+    now = device.now()
+    return tds(
+        "GetSystemDateAndTimeResponse",
+        tds(
+            "SystemDateAndTime",
+            tt("DateTimeType", text="NTP" if device.on_ntp else "Manual"),
+            tt("DaylightSavings", text=device.daylight_saving),
+            tt("TimeZone", tt("TZ", text=device.time_zone)),
+            None if device.faults.on(Fault.UTC_MISSING) else _date_time("UTCDateTime", now),
+        ),
+    )
+
+
+def _set_clock(device: "SimulatedDevice", request: Request) -> Element:
+    body = request.body
+    kind = value(body, "DateTimeType")
+    if kind == "NTP":
+        if not device.ntp_servers:
+            raise SoapFault("Sender", "InvalidArgVal", "NtpServerUndefined")
+        device.on_ntp = True
+    elif kind == "Manual":
+        parts = [value(body, "UTCDateTime", "Date", name) for name in ("Year", "Month", "Day")]
+        parts += [value(body, "UTCDateTime", "Time", name) for name in ("Hour", "Minute", "Second")]
+        if all(part is not None for part in parts):
+            try:
+                device.set_clock(datetime(*(int(part or 0) for part in parts), tzinfo=UTC))  # type: ignore[misc,arg-type]
+            except ValueError:
+                raise SoapFault("Sender", "InvalidArgVal", "InvalidDateTime") from None
+        device.on_ntp = False
+    else:
+        raise SoapFault("Sender", "InvalidArgVal")
+    device.time_zone = value(body, "TimeZone", "TZ") or device.time_zone
+    device.daylight_saving = value(body, "DaylightSavings") == "true"
+    return tds("SetSystemDateAndTimeResponse")
+
+
+def _host(name: str, host: str) -> Element:
+    try:
+        version = ip_address(host).version
+    except ValueError:
+        return tt(name, tt("Type", text="DNS"), tt("DNSname", text=host))
+    return tt(name, tt("Type", text=f"IPv{version}"), tt(f"IPv{version}Address", text=host))
+
+
+def _get_ntp(device: "SimulatedDevice", request: Request) -> Element:
+    hosts = (_host("NTPManual", server) for server in device.ntp_servers)
+    return tds("GetNTPResponse", tds("NTPInformation", tt("FromDHCP", text=False), *hosts))
+
+
+def _set_ntp(device: "SimulatedDevice", request: Request) -> Element:
+    device.ntp_servers = tuple(
+        text for name in ("IPv4Address", "IPv6Address", "DNSname") for text in values(request.body, name)
+    )
+    return tds("SetNTPResponse")
+
+
+def _get_information(device: "SimulatedDevice", request: Request) -> Element:
+    return tds(
+        "GetDeviceInformationResponse",
+        tds("Manufacturer", text=device.spec.manufacturer),
+        tds("Model", text=device.spec.model),
+        tds("FirmwareVersion", text="1.0"),
+        tds("SerialNumber", text=device.serial_number),
+        tds("HardwareId", text="1"),
+    )
+
+
+def _get_endpoint_reference(device: "SimulatedDevice", request: Request) -> Element:
+    made = uuid.uuid5(uuid.NAMESPACE_OID, device.serial_number)
+    return tds("GetEndpointReferenceResponse", tds("GUID", text=f"urn:uuid:{made}"))
+
+
+def _get_hostname(device: "SimulatedDevice", request: Request) -> Element:
+    name = tt("Name", text=device.spec.name)
+    return tds("GetHostnameResponse", tds("HostnameInformation", tt("FromDHCP", text=False), name))
+
+
+def _get_interfaces(device: "SimulatedDevice", request: Request) -> Element:
+    family = "IPv6" if ":" in device.address else "IPv4"
+    config = tt(
+        "Config",
+        tt("Manual", tt("Address", text=device.address), tt("PrefixLength", text=24)),
+        tt("DHCP", text=False),
+    )
+    interface = tds(
+        "NetworkInterfaces",
+        tt("Enabled", text=True),
+        tt("Info", tt("Name", text="eth0"), tt("HwAddress", text=device.mac_address), tt("MTU", text=1500)),
+        tt(family, tt("Enabled", text=True), config),
+        token="eth0",
+    )
+    return tds("GetNetworkInterfacesResponse", interface)
+
+
+def _get_protocols(device: "SimulatedDevice", request: Request) -> Element:
+    known = (("HTTP", True, device.spec.http_port), ("HTTPS", device.https_enabled, device.spec.https_port))
+    return tds(
+        "GetNetworkProtocolsResponse",
+        *(
+            tds("NetworkProtocols", tt("Name", text=name), tt("Enabled", text=on), tt("Port", text=port))
+            for name, on, port in known
+        ),
+    )
+
+
+def _set_protocols(device: "SimulatedDevice", request: Request) -> Element:
+    for protocol in request.body:
+        if value(protocol, "Name") == "HTTPS":
+            wanted = value(protocol, "Enabled") == "true"
+            if wanted and device.keystore.identity(device.keystore.assigned) is None:
+                raise SoapFault("Receiver", "Action", "EnablingTlsFailed")
+            if wanted != device.https_enabled:
+                device.https_enabled = wanted
+                device.show_assigned()
+                device.later(device.restart_listeners(0.05))
+    return tds("SetNetworkProtocolsResponse")
+
+
+def _reboot(device: "SimulatedDevice", request: Request) -> Element:
+    if not device.faults.strikes(Fault.REBOOT_NOT_DONE):
+        device.later(device.reboot())
+    return tds("SystemRebootResponse", tds("Message", text="Rebooting"))
+
+
+OPERATIONS: dict[str, Callable[["SimulatedDevice", Request], Element]] = {
+    "GetServices": _get_services,
+    "GetServiceCapabilities": _get_service_capabilities,
+    "GetCapabilities": _get_capabilities,
+    "GetSystemDateAndTime": _get_clock,
+    "SetSystemDateAndTime": _set_clock,
+    "GetNTP": _get_ntp,
+    "SetNTP": _set_ntp,
+    "GetDeviceInformation": _get_information,
+    "GetEndpointReference": _get_endpoint_reference,
+    "GetHostname": _get_hostname,
+    "GetNetworkInterfaces": _get_interfaces,
+    "GetNetworkProtocols": _get_protocols,
+    "SetNetworkProtocols": _set_protocols,
+    "SystemReboot": _reboot,
+}

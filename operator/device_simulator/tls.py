@@ -1,0 +1,82 @@
+"""Keys, certificates and TLS contexts of simulated devices."""
+
+import datetime
+import functools
+import ssl
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.x509.oid import NameOID
+
+Key = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
+DER = serialization.Encoding.DER
+PEM = serialization.Encoding.PEM
+
+
+@dataclass(frozen=True)
+class KeyAndChain:
+    """What a TLS server shows: a key and certificates, leaf first."""
+
+    key: Key
+    chain: tuple[x509.Certificate, ...]
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of the leaf, hex."""
+        return self.chain[0].fingerprint(hashes.SHA256()).hex()
+
+    @property
+    def public_key_sha256(self) -> str:
+        """SHA-256 of the SubjectPublicKeyInfo, hex."""
+        return spki_sha256(self.key.public_key())
+
+
+def spki_sha256(key: rsa.RSAPublicKey | ec.EllipticCurvePublicKey) -> str:
+    """SHA-256 of the SubjectPublicKeyInfo, hex."""
+    digest = hashes.Hash(hashes.SHA256())
+    digest.update(key.public_bytes(DER, serialization.PublicFormat.SubjectPublicKeyInfo))
+    return digest.finalize().hex()
+
+
+def self_signed(common_name: str, now: datetime.datetime, key: Key | None = None) -> KeyAndChain:
+    """As factories make them: a CN that is no address, no SAN, twenty years."""
+    key = key or ec.generate_private_key(ec.SECP256R1())
+    return KeyAndChain(key, (certificate_for(key, common_name, now),))
+
+
+def certificate_for(key: Key, common_name: str, now: datetime.datetime) -> x509.Certificate:
+    """A self-signed certificate over a key."""
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
+    return (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - datetime.timedelta(days=1))
+        .not_valid_after(now + datetime.timedelta(days=7300))
+        .sign(key, hashes.SHA256())
+    )
+
+
+@functools.lru_cache(maxsize=4096)
+def context_for(identity: KeyAndChain, *, tls_1_0_only: bool = False) -> ssl.SSLContext:
+    """A server context that shows this identity."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    if tls_1_0_only:
+        context.minimum_version = ssl.TLSVersion.TLSv1
+        context.maximum_version = ssl.TLSVersion.TLSv1
+        context.set_ciphers("ALL:@SECLEVEL=0")
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "server.pem"
+        file.touch(mode=0o600)
+        file.write_bytes(
+            identity.key.private_bytes(PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+            + b"".join(certificate.public_bytes(PEM) for certificate in identity.chain)
+        )
+        context.load_cert_chain(file)
+    return context
