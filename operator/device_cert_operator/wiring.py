@@ -17,6 +17,7 @@ from device_cert_operator.engine.workers import Limits, Workers, spread
 from device_cert_operator.kube.cache import Cache
 from device_cert_operator.kube.client import Cluster, Requests, load_configuration
 from device_cert_operator.kube.events import Events
+from device_cert_operator.kube.intake import Intake
 from device_cert_operator.kube.relist import Lister
 from device_cert_operator.kube.secrets import Secrets
 from device_cert_operator.metrics import Metrics
@@ -40,6 +41,7 @@ class App:
     configuration: Configuration
     requests: Requests
     cache: Cache
+    intake: Intake
     lister: Lister
     queue: KeyedQueue[ObjectKey]
     workers: Workers[ObjectKey]
@@ -87,11 +89,12 @@ async def build(settings: Settings, kubeconfig: str | None, clock: Clock) -> App
 
     metrics = Metrics(cache, remembered)
     metrics.watch_queue(lambda: (queue.depth, queue.oldest_due_seconds))
+    intake = Intake(cache, queue.add, queue.forget)
     limits = Limits(settings.sessions, settings.sessions_per_subnet)
     tools = Tools(
         cache=cache,
-        cluster=Cluster(requests, cache),
-        secrets=Secrets(requests, cache),
+        cluster=Cluster(requests, intake),
+        secrets=Secrets(requests, cache, intake),
         events=Events(requests, clock),
         clock=clock,
         settings=settings,
@@ -113,7 +116,7 @@ async def build(settings: Settings, kubeconfig: str | None, clock: Clock) -> App
         queue, reconcile, settings.workers, clock, lambda key, result, took: metrics.reconciled(key.kind, result, took)
     )
     lister = Lister(requests, cache, settings.namespaces)
-    return App(settings, configuration, requests, cache, lister, queue, workers, metrics, tools)
+    return App(settings, configuration, requests, cache, intake, lister, queue, workers, metrics, tools)
 
 
 class _Locator:

@@ -13,7 +13,7 @@ import kopf
 from device_cert_operator.clock import Clock, SystemClock
 from device_cert_operator.errors import ClusterError, NotFound
 from device_cert_operator.handlers.health import Health
-from device_cert_operator.handlers.watch import Intake, register
+from device_cert_operator.handlers.watch import register
 from device_cert_operator.kube.views import USE
 from device_cert_operator.settings import Settings
 from device_cert_operator.wiring import App, build
@@ -45,7 +45,6 @@ async def run(
     """
     clock, stop = clock or SystemClock(), stop or asyncio.Event()
     app = await build(settings, kubeconfig, clock)
-    intake = Intake(app.cache, app.queue)
     health = Health(
         settings.metrics_host, settings.metrics_port, lambda: unwell(app), lambda: app.synced, app.metrics.scrape
     )
@@ -56,10 +55,10 @@ async def run(
         if not await _fill(app, stop):
             return
         app.start()
-        rounds = asyncio.create_task(_relist_rounds(app, intake), name="relist")
+        rounds = asyncio.create_task(_relist_rounds(app), name="relist")
         if started is not None and not started.done():
             started.set_result(app)
-        await _watch(app, intake, stop)
+        await _watch(app, stop)
     finally:
         if rounds is not None:
             rounds.cancel()
@@ -93,9 +92,9 @@ async def _fill(app: App, stop: asyncio.Event) -> bool:
     return False
 
 
-async def _watch(app: App, intake: Intake, stop: asyncio.Event) -> None:
+async def _watch(app: App, stop: asyncio.Event) -> None:
     registry = kopf.OperatorRegistry()
-    register(registry, intake)
+    register(registry, app.intake)
     configuration = app.configuration
 
     async def login(**_: object) -> kopf.ConnectionInfo:
@@ -135,7 +134,7 @@ def kopf_settings() -> kopf.OperatorSettings:
     return settings
 
 
-async def _relist_rounds(app: App, intake: Intake) -> None:
+async def _relist_rounds(app: App) -> None:
     """What a watch never told: missed deletes and, if a watch is dead, missed changes."""
     while True:
         await asyncio.sleep(app.settings.relist_every.total_seconds())
@@ -146,13 +145,13 @@ async def _relist_rounds(app: App, intake: Intake) -> None:
             continue
         for kind, namespace, name in difference.gone:
             LOG.info("%s %s/%s is gone without a word", kind, namespace, name)
-            intake.gone(kind, namespace, name)
+            app.intake.gone(kind, namespace, name)
         missed = 0
         for kind, namespace, name in difference.unknown:
             if (obj := await app.lister.fetch(kind, namespace, name)) is not None:
                 version = app.cache.versions(kind).get((namespace, name))
                 missed += version != obj["metadata"]["resourceVersion"]
-                intake.take(obj)
+                app.intake.take(obj)
         app.note_round(missed)
 
 

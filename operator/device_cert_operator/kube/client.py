@@ -22,7 +22,7 @@ from device_cert_operator.clock import Clock
 from device_cert_operator.core.model import ObjectKey
 from device_cert_operator.core.status import CertificateStatus, DeviceStatus
 from device_cert_operator.errors import ClusterError, Conflict, NotFound
-from device_cert_operator.kube.cache import Cache
+from device_cert_operator.kube.intake import Intake
 from device_cert_operator.kube.views import CertificateView, DeviceView, Object, certificate_view, device_view
 
 PLURALS = {"Device": "devices", "DeviceCertificate": "devicecertificates"}
@@ -142,9 +142,9 @@ def resource_path(kind: str, namespace: str, name: str = "", subresource: str = 
 class Cluster:
     """Devices and DeviceCertificates, live."""
 
-    def __init__(self, requests: Requests, cache: Cache) -> None:
+    def __init__(self, requests: Requests, intake: Intake) -> None:
         self._requests = requests
-        self._cache = cache
+        self._intake = intake
 
     def clock_error(self) -> timedelta | None:
         """See `Requests.clock_error`."""
@@ -166,7 +166,7 @@ class Cluster:
         if document == device_status_document(view.status):
             return view
         made = await self._patch_status(view.key, view.uid, view.resource_version, document)
-        self._cache.apply(made)
+        self._intake.take(made)
         return device_view(made)
 
     async def write_certificate_status(self, view: CertificateView, status: CertificateStatus) -> CertificateView:
@@ -175,7 +175,7 @@ class Cluster:
         if document == certificate_status_document(view.status):
             return view
         made = await self._patch_status(view.key, view.uid, view.resource_version, document)
-        self._cache.apply(made)
+        self._intake.take(made)
         return certificate_view(made)
 
     async def _get(self, key: ObjectKey) -> Object | None:

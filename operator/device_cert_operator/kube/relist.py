@@ -60,7 +60,7 @@ class Lister:
                 self._cache.apply({"kind": resource.kind} | item)
 
     async def compare(self) -> Difference:
-        """List names and versions of everything, evict what is confirmed gone. Raises ClusterError."""
+        """List names and versions of everything, confirm what is gone. Raises ClusterError."""
         gone: list[tuple[str, str, str]] = []
         unknown: list[tuple[str, str, str]] = []
         for resource in RESOURCES:
@@ -70,7 +70,7 @@ class Lister:
                 meta = item["metadata"]
                 listed[meta.get("namespace", ""), meta["name"]] = meta["resourceVersion"]
             for place in known.keys() - listed.keys():
-                if await self._is_gone(resource, *place) and self._cache.evict(resource.kind, *place):
+                if await self._is_gone(resource, *place):
                     gone.append((resource.kind, *place))
             unknown += [
                 (resource.kind, *place) for place, version in listed.items() if _newer(version, known.get(place))
@@ -96,7 +96,7 @@ class Lister:
             query = {"limit": str(PAGE)} | ({"labelSelector": USE} if resource.labelled else {})
             while True:
                 page = await self._requests.call("GET", _path(resource, namespace), query=query, accept=accept)
-                for item in page.get("items", ()):
+                for item in page.get("items") or ():
                     yield item
                 token = (page.get("metadata") or {}).get("continue")
                 if not token:

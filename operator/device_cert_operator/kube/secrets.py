@@ -8,6 +8,7 @@ from device_cert_operator.core.model import Credentials, Reference, Revision
 from device_cert_operator.errors import ClusterError, Conflict, MissingReference, NotFound
 from device_cert_operator.kube.cache import Cache
 from device_cert_operator.kube.client import MERGE, Requests
+from device_cert_operator.kube.intake import Intake
 from device_cert_operator.kube.revisions import decode, encode, read_revision, revision_secret
 from device_cert_operator.kube.views import GIVEN_TO, INPUT_HASH, OWNER_UID, USE, CertificateView, Object
 from device_cert_operator.pki.facts import pem_to_ders
@@ -42,9 +43,10 @@ class RevisionMaterial:
 class Secrets:
     """Live reads and writes."""
 
-    def __init__(self, requests: Requests, cache: Cache) -> None:
+    def __init__(self, requests: Requests, cache: Cache, intake: Intake) -> None:
         self._requests = requests
         self._cache = cache
+        self._intake = intake
         self._versions: dict[tuple[str, str], str] = {}
 
     # ------------------------------------------------------------------------------------------ reading
@@ -185,7 +187,7 @@ class Secrets:
             await self._requests.call("DELETE", _path("Secret", namespace, revision.secret), body=body)
         except NotFound:
             pass
-        self._cache.evict("Secret", namespace, revision.secret)
+        self._intake.gone("Secret", namespace, revision.secret)
 
     async def _next_number(self, namespace: str, name: str) -> int:
         """Above every `<name>-r<N>` that exists, whoever made it."""
@@ -193,7 +195,7 @@ class Secrets:
             "GET", _path("Secret", namespace), query={"labelSelector": f"{USE}=revision"}, accept=METADATA_ONLY
         )
         numbers = [0]
-        for item in listed.get("items", ()):
+        for item in listed.get("items") or ():
             head, _, tail = item["metadata"]["name"].rpartition("-r")
             if head == name and tail.isdigit():
                 numbers.append(int(tail))
@@ -201,7 +203,7 @@ class Secrets:
 
     def _known(self, secret: Object) -> Revision:
         secret = {"kind": "Secret"} | secret
-        self._cache.apply(secret)
+        self._intake.take(secret)
         revision = read_revision(
             secret, pem_to_ders(decode(secret, "tls.crt") or b""), secret["metadata"].get("annotations") or {}
         )
@@ -241,7 +243,7 @@ class Secrets:
                 made = await self._requests.call(
                     "PATCH", _path("Secret", namespace, name), body=body, content_type=MERGE
                 )
-        self._cache.apply({"kind": "Secret"} | made)
+        self._intake.take({"kind": "Secret"} | made)
 
 
 def _path(kind: str, namespace: str, name: str = "") -> str:

@@ -3,8 +3,8 @@
 import ipaddress
 from datetime import datetime
 
-from cryptography.x509 import DNSName, IPAddress
-from cryptography.x509.verification import PolicyBuilder, Store, VerificationError
+from cryptography.x509 import BasicConstraints, DNSName, IPAddress
+from cryptography.x509.verification import Criticality, ExtensionPolicy, PolicyBuilder, Store, VerificationError
 
 from device_cert_operator.core.model import Names, Served, is_ip
 from device_cert_operator.core.verdict import judge
@@ -40,7 +40,11 @@ def _strictly_refused(chain_der: tuple[bytes, ...], root_der: bytes, names: Name
     if name is None:
         return None
     subject = IPAddress(ipaddress.ip_address(name)) if is_ip(name) else DNSName(name)
-    verifier = PolicyBuilder().store(Store([load(root_der)])).time(now).build_server_verifier(subject)
+    policy = PolicyBuilder().store(Store([load(root_der)])).time(now)
+    if read_facts(root_der).key_usage is None:  # as `openssl req -x509` makes roots: the leaf is still held to the rules
+        lenient = ExtensionPolicy.permit_all().require_present(BasicConstraints, Criticality.AGNOSTIC, None)
+        policy = policy.extension_policies(ca_policy=lenient, ee_policy=ExtensionPolicy.webpki_defaults_ee())
+    verifier = policy.build_server_verifier(subject)
     try:
         verifier.verify(load(chain_der[0]), [load(der) for der in chain_der[1:]])
     except VerificationError as error:
