@@ -1,4 +1,4 @@
-"""Every metric, declared once. What has a state is collected at scrape time from the cache, so no series outlives it."""
+"""Every metric, declared once. What has a state is collected at scrape time, so no series outlives its object."""
 
 from collections.abc import Callable, Iterator
 from datetime import datetime
@@ -44,12 +44,12 @@ class Metrics:
             buckets=BUCKETS,
             registry=self.registry,
         )
-        self._queue_figures: Callable[[], tuple[int, float]] = lambda: (0, 0.0)
-        self.registry.register(_FromCache(cache, remembered, lambda: self._queue_figures()))
+        self.queue_figures: Callable[[], tuple[int, float]] = lambda: (0, 0.0)
+        self.registry.register(_FromCache(cache, remembered, self))
 
     def watch_queue(self, figures: Callable[[], tuple[int, float]]) -> None:
         """Where depth and the longest wait in seconds come from."""
-        self._queue_figures = figures
+        self.queue_figures = figures
 
     def device_operation(self, driver: str, operation: str, result: str, seconds: float) -> None:
         """One driver operation."""
@@ -71,15 +71,15 @@ class _FromCache(Collector):
         self,
         cache: Cache,
         remembered: Callable[[str], tuple[datetime | None, float | None]],
-        queue_figures: Callable[[], tuple[int, float]],
+        metrics: Metrics,
     ) -> None:
         self._cache = cache
         self._remembered = remembered
-        self._queue_figures = queue_figures
+        self._metrics = metrics
 
     def collect(self) -> Iterator[Metric]:
         yield InfoMetricFamily("devicecert_build", "The running version.", {"version": __version__})
-        depth, oldest = self._queue_figures()
+        depth, oldest = self._metrics.queue_figures()
         yield GaugeMetricFamily("devicecert_queue_depth", "Objects that are due and wait.", depth)
         yield GaugeMetricFamily("devicecert_queue_oldest_due_seconds", "How long the oldest has been due.", oldest)
         yield from self._devices()

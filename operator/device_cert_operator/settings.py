@@ -37,7 +37,7 @@ class Settings:
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> "Settings":
-        """Read `DEVICECERT_<FIELD>`; lists are comma-separated, times are seconds. Raises ValueError naming the variable."""
+        """Read `DEVICECERT_<FIELD>`; lists are comma-separated, times are seconds. Raises ValueError with the name."""
         given: dict[str, object] = {}
         for item in fields(cls):
             variable = PREFIX + item.name.upper()

@@ -3,6 +3,7 @@
 import json
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import click
@@ -11,12 +12,14 @@ import yaml
 from local_control_plane import plane as planes
 from local_control_plane.build import BuildError, cache_root
 
+Command = Callable[..., None]
+
 
 def _folder(name: str, data_dir: str | None) -> Path:
     return Path(data_dir) if data_dir else cache_root() / "planes" / name
 
 
-def _options(command):  # type: ignore[no-untyped-def]
+def _options(command: Command) -> Command:
     name = click.option("--name", default="default", show_default=True, help="Which plane, where several run.")
     folder = click.option("--data-dir", help="Its folder, instead of one in the user's cache.")
     return name(folder(command))

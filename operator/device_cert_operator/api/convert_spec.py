@@ -1,4 +1,6 @@
-"""From objects as the API server gives them to desired values. Written by hand: it runs for every event of 10 000 objects.
+"""From objects as the API server gives them to desired values.
+
+Written by hand: it runs for every event of ten thousand objects.
 
 The schema has refused most nonsense before; what it cannot refuse is an InvalidSpec that names the field.
 """

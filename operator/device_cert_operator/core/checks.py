@@ -65,8 +65,8 @@ def https_is_off(s: Situation) -> Finding | None:
     return blocked(
         "Secure",
         Reason.HTTPS_OFF,
-        f"HTTP answers at {s.address}, HTTPS does not on port {s.desired.https_port}: switch HTTPS on at the device, or "
-        "let the operator do it over HTTP with spec.connection.security: Plaintext.",
+        f"HTTP answers at {s.address}, HTTPS does not on port {s.desired.https_port}: switch HTTPS on at the device, "
+        "or let the operator do it over HTTP with spec.connection.security: Plaintext.",
     )
 
 
@@ -178,7 +178,7 @@ def device_is_elsewhere(s: Situation) -> Finding | None:
     return note(
         "AddressCurrent",
         Reason.ADDRESS_CHANGED,
-        f"The device answers at {s.found_elsewhere}, not at {s.desired.host}: set spec.address.host, or policy: Follow.",
+        f"The device answers at {s.found_elsewhere}, not at {s.desired.host}: set spec.address.host, or policy Follow.",
     )
 
 

@@ -38,7 +38,7 @@ def why_not(state: CredentialsState, budget: int, now: datetime, secret: str) ->
 
 
 def needs_recording_before(state: CredentialsState) -> bool:
-    """Whether the try has to be counted before it is sent: as long as this version never worked, or was refused since."""
+    """Whether the try has to be counted before it is sent: this version never worked, or was refused since."""
     return state.state != "Accepted" or state.refused > 0
 
 

@@ -122,7 +122,7 @@ def _ready(parts: tuple[Claim, ...], plan: Plan) -> Claim:
 
 
 def events_between(old: tuple[Condition, ...], new: tuple[Condition, ...]) -> tuple[tuple[str, str, str], ...]:
-    """(type, reason, message) of the events for the transitions that people care for: Normal for good, Warning for bad."""
+    """(type, reason, message) of the events for transitions: Normal for good, Warning for bad."""
     before = {condition.type: condition for condition in old}
     events = []
     for condition in new:

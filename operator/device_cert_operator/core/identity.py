@@ -51,8 +51,8 @@ def recognise(
 ) -> Recognition:
     """Judge the key of one connection.
 
-    given: kept revisions whose given-to names this Device. others: names of other existing Devices that this key belongs
-    to. chains_to_given_ca: under Verified, the chain ends at the CA given and a name fits.
+    given: kept revisions whose given-to names this Device. others: names of other existing Devices that this key
+    belongs to. chains_to_given_ca: under Verified, the chain ends at the CA given and a name fits.
     """
     key = served.leaf.public_key_sha256
     ours = [revision for revision in given if revision.facts.public_key_sha256 == key]

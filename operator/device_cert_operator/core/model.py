@@ -46,7 +46,7 @@ class CertificateFacts:
     fingerprint: SHA-256 over the DER. public_key_sha256: SHA-256 over the SubjectPublicKeyInfo.
     key_type: `RSA`, `EC`, `Ed25519`, `Ed448`, `DSA` or `unknown`; curve: e.g. `secp256r1`; key_bits: size in bits.
     version: 1 or 3. key_usage: OpenSSL's short words (`digitalSignature`, …) or None when absent.
-    extended_key_usage: dotted OIDs or None. dns_names, ip_addresses: from the SAN, at most 64 each kept (see `names_cut`).
+    extended_key_usage: dotted OIDs or None. dns_names, ip_addresses: from the SAN, at most 64 of each (`names_cut`).
     signature_hash: `sha256`, …, `sha1`, `md5` or None (EdDSA).
     """
 

@@ -29,7 +29,7 @@ def backoff_for(failures: int, uid: str, ceiling: timedelta = BACKOFF_CEILING) -
 
 
 def retry_after(retry: Retry, failures: int, uid: str, *, asked_for: timedelta | None = None) -> timedelta:
-    """How long to wait after an error of this retry class; `asked_for` is the other side's own word, at most an hour."""
+    """How long to wait after an error of this class; `asked_for` is the other side's own word, at most an hour."""
     if asked_for is not None:
         return min(max(asked_for, timedelta(seconds=1)), SLOW)
     match retry:

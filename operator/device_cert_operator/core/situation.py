@@ -40,7 +40,8 @@ class Situation:
     last search. operator_clock_error: our clock against the API server's, None when it cannot be told.
     reboot_now: a recorded request that this pass carries out. found_elsewhere: where a search found the device, under
     policy Report. searched: this pass searched in vain. done: the types of the steps this pass has already taken.
-    can_be_found: there are keys by which the device would be known elsewhere. kept_objects: handles that the device would not let go in this pass.
+    can_be_found: there are keys by which the device would be known elsewhere. kept_objects: handles that the
+    device would not let go in this pass.
     """
 
     desired: DesiredDevice

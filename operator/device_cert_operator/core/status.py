@@ -25,7 +25,7 @@ class ServedStatus:
 
 @dataclass(frozen=True, slots=True)
 class AddressStatus:
-    """declared: `spec.address.host` of the last pass. current: where the device was last proven. reported: its own word."""
+    """declared: `spec.address.host` of the last pass. current: where it was last proven. reported: its own word."""
 
     declared: str | None = None
     current: str | None = None

@@ -50,7 +50,7 @@ class Workers(Generic[K]):
         busy = [task for task in self._tasks if not task.done()]
         if busy:
             deadline = self._clock.monotonic() + within.total_seconds()
-            while self._queue.busy_longest() is not None and self._clock.monotonic() < deadline:
+            while self._queue.busy_longest() is not None and self._clock.monotonic() < deadline:  # noqa: ASYNC110
                 await asyncio.sleep(0.05)
         for task in self._tasks:
             task.cancel()

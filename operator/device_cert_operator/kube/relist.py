@@ -53,9 +53,9 @@ class Lister:
         self._cache = cache
         self._namespaces = namespaces
 
-    async def fill(self) -> None:
+    async def fill(self, resources: tuple[Resource, ...] = RESOURCES) -> None:
         """Put everything into the cache. Raises ClusterError; NotFound while the CRDs are not installed."""
-        for resource in RESOURCES:
+        for resource in resources:
             async for item in self._list(resource, "application/json"):
                 self._cache.apply({"kind": resource.kind} | item)
 

@@ -1,5 +1,6 @@
 """Secrets: read only where their owner agreed by a label, written only where they are ours."""
 
+import contextlib
 import hashlib
 from dataclasses import dataclass, field
 from urllib.parse import quote
@@ -180,18 +181,16 @@ class Secrets:
     async def delete_revision(self, namespace: str, revision: Revision) -> None:
         """Delete exactly this Secret. Raises ClusterError."""
         view = self._cache.secret(namespace, revision.secret)
-        body = {"kind": "DeleteOptions", "apiVersion": "v1"}
+        body: Object = {"kind": "DeleteOptions", "apiVersion": "v1"}
         if view is not None:
-            body["preconditions"] = {"uid": view.uid}  # type: ignore[assignment]
-        try:
+            body["preconditions"] = {"uid": view.uid}
+        with contextlib.suppress(NotFound):
             await self._requests.call("DELETE", _path("Secret", namespace, revision.secret), body=body)
-        except NotFound:
-            pass
         self._intake.gone("Secret", namespace, revision.secret)
 
     async def _next_number(self, namespace: str, name: str) -> int:
         """Above every `<name>-r<N>` that exists, whoever made it."""
-        listed = await self._requests.call(
+        listed: Object = await self._requests.call(
             "GET", _path("Secret", namespace), query={"labelSelector": f"{USE}=revision"}, accept=METADATA_ONLY
         )
         numbers = [0]

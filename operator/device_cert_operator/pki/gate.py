@@ -1,4 +1,4 @@
-"""The last look at what we issued: what a strict verifier and our own verdict say of it, before a device ever sees it."""
+"""The last look at what we issued: what a strict verifier and our own verdict say, before a device sees it."""
 
 import ipaddress
 from datetime import datetime
@@ -41,7 +41,9 @@ def _strictly_refused(chain_der: tuple[bytes, ...], root_der: bytes, names: Name
         return None
     subject = IPAddress(ipaddress.ip_address(name)) if is_ip(name) else DNSName(name)
     policy = PolicyBuilder().store(Store([load(root_der)])).time(now)
-    if read_facts(root_der).key_usage is None:  # as `openssl req -x509` makes roots: the leaf is still held to the rules
+    if (
+        read_facts(root_der).key_usage is None
+    ):  # as `openssl req -x509` makes roots: the leaf is still held to the rules
         lenient = ExtensionPolicy.permit_all().require_present(BasicConstraints, Criticality.AGNOSTIC, None)
         policy = policy.extension_policies(ca_policy=lenient, ee_policy=ExtensionPolicy.webpki_defaults_ee())
     verifier = policy.build_server_verifier(subject)

@@ -152,7 +152,7 @@ def _get_interfaces(device: "SimulatedDevice", request: Request) -> Element:
         tt("Enabled", text=True),
         tt("Info", tt("Name", text="eth0"), tt("HwAddress", text=device.mac_address), tt("MTU", text=1500)),
         tt(family, tt("Enabled", text=True), config),
-        token="eth0",
+        **{"token": "eth0"},
     )
     return tds("GetNetworkInterfacesResponse", interface)
 

@@ -81,4 +81,4 @@ class RevisionRef(Model):
     fingerprint: Text | None = None
 
 
-CONDITIONS = {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]}
+CONDITIONS: dict[str, Any] = {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]}
