@@ -10,7 +10,7 @@ import click
 import yaml
 
 from local_control_plane import plane as planes
-from local_control_plane.build import BuildError, cache_root
+from local_control_plane.build import BuildError, cache_root, ensure_programs
 
 Command = Callable[..., None]
 
@@ -28,6 +28,15 @@ def _options(command: Command) -> Command:
 @click.group()
 def local() -> None:
     """A real Kubernetes control plane on this machine: API server, etcd, controller manager; no nodes, no root."""
+
+
+@local.command()
+def build() -> None:
+    """Make its programs, and do nothing else; once a user, some minutes."""
+    try:
+        ensure_programs(lambda line: click.echo(line, err=True))
+    except BuildError as error:
+        raise click.ClickException(str(error)) from None
 
 
 @local.command()

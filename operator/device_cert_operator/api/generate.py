@@ -26,6 +26,7 @@ def column(name: str, path: str, kind: str = "string", **more: Any) -> Schema:
     return {"name": name, "type": kind, "jsonPath": path, **more}
 
 
+# kubectl writes <invalid> for a date that is yet to come, so only the age is of type date
 AGE = column("Age", ".metadata.creationTimestamp", "date")
 KINDS: tuple[tuple[type[Model], str, str, tuple[Schema, ...]], ...] = (
     (
@@ -36,7 +37,7 @@ KINDS: tuple[tuple[type[Model], str, str, tuple[Schema, ...]], ...] = (
             column("Address", ".status.address.current"),
             column("Driver", ".spec.driver"),
             condition("Secure", "Secure"),
-            column("Expires", ".status.served.notAfter", "date"),
+            column("Expires", ".status.served.notAfter"),
             condition("Ready", "Ready"),
             condition("Status", "Ready", "message", priority=1),
             AGE,
@@ -50,8 +51,8 @@ KINDS: tuple[tuple[type[Model], str, str, tuple[Schema, ...]], ...] = (
             column("Devices", ".spec.devices[*].name"),
             column("Issuer", ".spec.issuer.caSecretRef.name"),
             condition("Secure", "Secure"),
-            column("Expires", ".status.certificate.notAfter", "date"),
-            column("Renewal", ".status.renewalTime", "date", priority=1),
+            column("Expires", ".status.certificate.notAfter"),
+            column("Renewal", ".status.renewalTime", priority=1),
             condition("Ready", "Ready"),
             condition("Status", "Ready", "message", priority=1),
             AGE,

@@ -194,14 +194,15 @@ class Secrets:
             "GET", _path("Secret", namespace), query={"labelSelector": f"{USE}=revision"}, accept=METADATA_ONLY
         )
         numbers = [0]
-        for item in listed.get("items") or ():
+        items: list[Object] = listed.get("items") or []
+        for item in items:
             head, _, tail = item["metadata"]["name"].rpartition("-r")
             if head == name and tail.isdigit():
                 numbers.append(int(tail))
         return max(numbers) + 1
 
     def _known(self, secret: Object) -> Revision:
-        secret = {"kind": "Secret"} | secret
+        secret = {**secret, "kind": "Secret"}
         self._intake.take(secret)
         revision = read_revision(
             secret, pem_to_ders(decode(secret, "tls.crt") or b""), secret["metadata"].get("annotations") or {}
