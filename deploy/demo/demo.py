@@ -1,4 +1,4 @@
-"""The demo: a control plane, three cameras and the operator as processes of their own; then things happen to the cameras.
+"""The demo: a control plane, three cameras and the operator, each a process; then things happen to the cameras.
 
 Everything is on loopback and in one folder. Each heal is timed from the moment the trouble is made, and proven by
 `openssl s_client`, which trusts only the root made here.
@@ -106,8 +106,10 @@ class Demo:
     def trusted(self, address: str) -> bool:
         """Whether a client that trusts only the root accepts the device at this address."""
         done = subprocess.run(
-            ["openssl", "s_client", "-connect", f"{address}:{HTTPS}", "-CAfile", str(self.root)]
-            + ["-verify_return_error", "-verify_ip", address],
+            [
+                *("openssl", "s_client", "-connect", f"{address}:{HTTPS}", "-CAfile", str(self.root)),
+                *("-verify_return_error", "-verify_ip", address),
+            ],
             stdin=subprocess.DEVNULL,
             capture_output=True,
             timeout=10,
@@ -161,7 +163,7 @@ def _in_time(demo: Demo) -> bool:
     return abs((told - datetime.now(UTC)).total_seconds()) < 30  # noqa: TID251
 
 
-def story(keep: bool) -> None:  # noqa: FBT001
+def story(keep: bool) -> None:
     """From nothing to three healed cameras."""
     started = time.monotonic()
     folder = Path(tempfile.mkdtemp(prefix="devicecert-demo-"))

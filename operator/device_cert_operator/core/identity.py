@@ -91,13 +91,15 @@ def recognise(
 
 
 def _may_learn(desired: DesiredDevice, status: DeviceStatus, given: tuple[Revision, ...]) -> bool:
-    """First use is first use: nothing learned, nothing pinned, and no revision ever given to this Device."""
-    return (
-        desired.security is Security.FIRST_USE
-        and status.identity.public_key_sha256 is None
-        and desired.pins.public_key_sha256 is None
-        and not given
-    )
+    """First use is first use: nothing learned, nothing pinned, and no revision ever given to this Device.
+
+    Under Plaintext the first HTTPS key comes after HTTPS was switched on over HTTP, when a turn may be given already.
+    """
+    if status.identity.public_key_sha256 is not None or desired.pins.public_key_sha256 is not None:
+        return False
+    if desired.security is Security.PLAINTEXT:
+        return status.revision.installed is None
+    return desired.security is Security.FIRST_USE and not given
 
 
 def _known(proven_by: str, message: str, *, learn: bool = False) -> Recognition:

@@ -36,25 +36,25 @@ class Workers(Generic[K]):
         self._count = count
         self._clock = clock
         self._on_result = on_result
-        self._tasks: list[asyncio.Task[None]] = []
+        self.tasks: list[asyncio.Task[None]] = []
         self._failures: dict[K, int] = {}
         self._stopping = False
 
     def start(self) -> None:
         """Start the workers in the running loop."""
-        self._tasks = [asyncio.create_task(self._work(), name=f"worker-{number}") for number in range(self._count)]
+        self.tasks = [asyncio.create_task(self._work(), name=f"worker-{number}") for number in range(self._count)]
 
     async def drain(self, within: timedelta) -> None:
         """Take no more keys; give running passes this long, then cancel them."""
         self._stopping = True
-        busy = [task for task in self._tasks if not task.done()]
+        busy = [task for task in self.tasks if not task.done()]
         if busy:
             deadline = self._clock.monotonic() + within.total_seconds()
             while self._queue.busy_longest() is not None and self._clock.monotonic() < deadline:  # noqa: ASYNC110
                 await asyncio.sleep(0.05)
-        for task in self._tasks:
+        for task in self.tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*self.tasks, return_exceptions=True)
 
     def stuck(self, longer_than: timedelta) -> str | None:
         """The key that a worker has been busy with for too long, as text."""
@@ -66,7 +66,7 @@ class Workers(Generic[K]):
     @property
     def alive(self) -> bool:
         """Whether no worker has ended."""
-        return bool(self._tasks) and not any(task.done() for task in self._tasks)
+        return bool(self.tasks) and not any(task.done() for task in self.tasks)
 
     async def _work(self) -> None:
         while not self._stopping:

@@ -5,8 +5,11 @@ kopf is used for watching, logging in and its retries, and for nothing else: no 
 
 import asyncio
 import logging
+import signal
+import threading
 from collections.abc import Iterator
 from contextlib import suppress
+from functools import partial
 
 import kopf
 
@@ -50,6 +53,9 @@ async def run(
     )
     await health.start()
     app.health_port = health.port
+    if threading.current_thread() is threading.main_thread():
+        for told in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(told, stop.set)
     rounds: asyncio.Task[None] | None = None
     try:
         if not await _fill(app, stop):
@@ -93,8 +99,34 @@ async def _fill(app: App, stop: asyncio.Event) -> bool:
 
 
 async def _watch(app: App, stop: asyncio.Event) -> None:
+    """Let kopf watch until `stop`; in a thread and a loop of its own.
+
+    At its end kopf cancels every task of the loop it runs in, a device conversation among them.
+    Raises ClusterError when it ended by itself.
+    """
+    loop = asyncio.get_running_loop()
+    told_to_stop = threading.Event()
+    ended = asyncio.Event()
+    watcher = threading.Thread(target=_run_kopf, args=(app, loop, told_to_stop, ended), name="watches", daemon=True)
+    watcher.start()
+    waiting = [asyncio.create_task(stop.wait()), asyncio.create_task(ended.wait())]
+    try:
+        await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        if not stop.is_set():
+            raise ClusterError("The watches ended by themselves; the process is restarted.")
+    finally:
+        told_to_stop.set()
+        for task in waiting:
+            task.cancel()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(5):
+                await ended.wait()
+
+
+def _run_kopf(app: App, loop: asyncio.AbstractEventLoop, stop: threading.Event, ended: asyncio.Event) -> None:
+    """kopf's thread. What it sees goes to our loop."""
     registry = kopf.OperatorRegistry()
-    register(registry, app.intake)
+    register(registry, lambda obj, deleted: loop.call_soon_threadsafe(partial(app.intake.take, obj, deleted=deleted)))
     configuration = app.configuration
 
     async def login(**_: object) -> kopf.ConnectionInfo:
@@ -110,14 +142,22 @@ async def _watch(app: App, stop: asyncio.Event) -> None:
 
     kopf.on.login(registry=registry, id="login")(login)
     namespaces = app.settings.namespaces
-    await kopf.operator(
-        registry=registry,
-        settings=kopf_settings(),
-        standalone=True,
-        clusterwide=not namespaces,
-        namespaces=namespaces,
-        stop_flag=stop,
-    )
+    try:
+        asyncio.run(
+            kopf.operator(
+                registry=registry,
+                settings=kopf_settings(),
+                standalone=True,
+                clusterwide=not namespaces,
+                namespaces=namespaces,
+                stop_flag=stop,
+            )
+        )
+    except Exception:
+        LOG.exception("The watches failed")
+    finally:
+        with suppress(RuntimeError):  # our loop is gone when nobody waited for us
+            loop.call_soon_threadsafe(ended.set)
 
 
 def kopf_settings() -> kopf.OperatorSettings:

@@ -1,20 +1,19 @@
 """Events → cache → queue: what kopf tells goes to the intake, and a handler returns nothing."""
 
+from collections.abc import Callable
 from typing import Any
 
 import kopf
 
 from device_cert_operator.api.v1alpha1.common import GROUP, VERSION
-from device_cert_operator.kube.intake import Intake
-from device_cert_operator.kube.views import USE
+from device_cert_operator.kube.views import USE, Object
 
 
-def register(registry: kopf.OperatorRegistry, intake: Intake) -> None:
-    """Watch our kinds, and the Secrets and ConfigMaps that bear our label."""
+def register(registry: kopf.OperatorRegistry, take: Callable[[Object, bool], object]) -> None:
+    """Watch our kinds, and the Secrets and ConfigMaps that bear our label. take: gets (object, deleted)."""
 
     async def on_event(event: Any, **_: Any) -> None:
-        obj = dict(event["object"])
-        intake.take(obj, deleted=event["type"] == "DELETED")
+        take(dict(event["object"]), event["type"] == "DELETED")
 
     for plural in ("devices", "devicecertificates"):
         kopf.on.event(GROUP, VERSION, plural, registry=registry, id=plural)(on_event)

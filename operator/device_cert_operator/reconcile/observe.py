@@ -101,7 +101,7 @@ async def _plain_answers(visit: Visit) -> bool:
 async def _recognise(visit: Visit, served: Served | NotServed, *, plain_answers: bool) -> Recognition | None:
     desired = visit.desired
     if isinstance(served, NotServed):
-        if desired.security is Security.PLAINTEXT and plain_answers and not _given(visit):
+        if _may_be_plain(visit) and plain_answers:
             return identity.plain_http(desired)
         return None
     others = visit.tools.cache.others_with_key(served.leaf.public_key_sha256, visit.view.uid)
@@ -109,9 +109,14 @@ async def _recognise(visit: Visit, served: Served | NotServed, *, plain_answers:
         desired, visit.status, _given(visit), served, others, await _chains_to_given_ca(visit, served)
     )
     unknown = not recognition.may_log_in and not others
-    if unknown and desired.security is Security.PLAINTEXT and not _given(visit):
+    if unknown and _may_be_plain(visit):
         return identity.plain_http(desired)
     return recognition
+
+
+def _may_be_plain(visit: Visit) -> bool:
+    """HTTP, where the spec asks for it, until a certificate of ours was served."""
+    return visit.desired.security is Security.PLAINTEXT and visit.status.revision.installed is None
 
 
 async def _chains_to_given_ca(visit: Visit, served: Served) -> bool:

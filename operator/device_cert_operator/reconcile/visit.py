@@ -9,7 +9,7 @@ from dataclasses import replace
 from types import TracebackType
 
 from device_cert_operator.core import credentials as budget
-from device_cert_operator.core.model import Credentials, DesiredDevice, DeviceReport, Inventory, Served
+from device_cert_operator.core.model import Credentials, DesiredDevice, DeviceReport, Inventory, Security, Served
 from device_cert_operator.core.situation import Situation
 from device_cert_operator.core.status import DeviceStatus
 from device_cert_operator.drivers.base import Driver
@@ -88,7 +88,7 @@ class Visit:
         connection = await self._stack.enter_async_context(
             self.tools.connect(
                 self.address,
-                self.desired.port or (80 if pin is None else self.desired.https_port),
+                self._port(plain=pin is None),
                 pin_der=pin,
                 credentials=credentials,
                 guard=LoginBudget(self, credentials),
@@ -97,6 +97,13 @@ class Visit:
         )
         self._driver, self._bound_to = self.tools.driver_for(self.desired.driver, connection), showing
         return self._driver
+
+    def _port(self, *, plain: bool) -> int:
+        """`connection.port` is HTTP's under Plaintext, and HTTPS's otherwise."""
+        if plain:
+            return self.desired.port or 80
+        of_https = self.desired.security is not Security.PLAINTEXT
+        return (self.desired.port if of_https else None) or self.desired.https_port
 
     async def close_session(self) -> None:
         """Let the connection go; the next call opens another."""

@@ -1,0 +1,280 @@
+"""Bad days: each ends Secure later, or in a named condition with the next move; no device is worse off."""
+
+import asyncio
+from datetime import timedelta
+
+import pytest
+
+from device_simulator import Fault
+from tests.support.world import HTTP, HTTPS, World
+
+# ------------------------------------------------------------------------------------ credentials
+
+
+async def test_a_wrong_password_costs_two_logins_and_no_more(world: World) -> None:
+    camera = await world.camera("gate")
+    await world.credentials(password="wrong")
+    await world.authority()
+    await world.apply(world.device("gate"), world.certificate("gate"))
+    await world.start_operator()
+    told = await world.until("dev", "gate", "Stalled", "True", "CredentialsRejected")
+    assert "login" in told["message"]
+    assert "wrong" not in told["message"]
+    memory = world.app.tools.memory.of((await world.get("dev", "gate"))["metadata"]["uid"])
+    passes = memory.passes
+    await world.holds(lambda: memory.passes >= passes + 3)
+    assert camera.guard.refused == 2
+    await world.credentials()
+    await world.ready("gate")
+    assert camera.guard.refused == 2
+
+
+async def test_a_restart_does_not_win_another_login(world: World) -> None:
+    camera = await world.camera("gate")
+    await world.credentials(password="wrong")
+    await world.apply(world.device("gate"))
+    for _ in range(3):
+        await world.start_operator()
+        await world.until("dev", "gate", "Authenticated", "False", "CredentialsRejected")
+        await world.stop_operator()
+    assert camera.guard.refused <= 2
+
+
+async def test_an_account_that_locks_is_not_locked(world: World) -> None:
+    camera = await world.camera("gate", faults={Fault.LOCKOUT: 1})
+    camera.guard.locks = True
+    await world.credentials(password="wrong")
+    await world.apply(world.device("gate"))
+    await world.start_operator()
+    await world.until("dev", "gate", "Authenticated", "False", "CredentialsRejected")
+    assert not camera.guard.locked
+
+
+async def test_a_changed_password_is_told_and_healed_by_the_secret(world: World) -> None:
+    camera = await world.one_camera()
+    camera.change_password("another")
+    await world.until("dev", "gate", "Authenticated", "False", "CredentialsRejected", within=40)
+    await world.credentials(password="another")
+    await world.ready("gate")
+    assert camera.guard.refused <= 2
+
+
+@pytest.mark.parametrize(
+    ("prepare", "reason", "next_move"),
+    [
+        ("nothing", "SecretMissing", "create it"),
+        ("unlabelled", "SecretNotShared", "kubectl -n"),
+        ("incomplete", "SecretIncomplete", "password"),
+    ],
+)
+async def test_a_secret_that_cannot_be_used_is_told_with_the_next_move(
+    world: World, prepare: str, reason: str, next_move: str
+) -> None:
+    await world.camera("gate")
+    if prepare == "unlabelled":
+        await world.credentials(label=False)
+    if prepare == "incomplete":
+        labels = {"devicecert.io/use": "credentials"}
+        secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "login", "labels": labels}}
+        await world.apply({**secret, "stringData": {"username": "admin"}})
+    await world.apply(world.device("gate"))
+    await world.start_operator()
+    told = await world.until("dev", "gate", "Authenticated", "False", reason)
+    assert next_move in told["message"]
+    await world.credentials()
+    await world.until("dev", "gate", "Authenticated", "True")
+
+
+# ------------------------------------------------------------------------------------ who answers
+
+
+async def test_a_device_that_shows_an_unknown_key_gets_nothing_until_the_key_is_accepted(world: World) -> None:
+    camera = await world.one_camera()
+    await camera.replace_certificate()
+    accepted = camera.guard.accepted
+    told = await world.until("dev", "gate", "Identified", "False", "IdentityUnconfirmed")
+    assert "devicecert.io/accept-key=sha256:" in told["message"]
+    assert camera.guard.accepted == accepted
+    assert camera.guard.refused == 0
+    key = camera.shown.public_key_sha256
+    await world.kubectl("annotate", "dev", "gate", f"devicecert.io/accept-key=sha256:{key}")
+    await world.ready("gate")
+    assert await world.trusted(camera.address)
+
+
+async def test_a_stranger_at_the_old_address_gets_no_credentials(world: World) -> None:
+    camera = await world.one_camera()
+    old = camera.address
+    await camera.move(world.address(9))
+    stranger = await world.simulator.stranger_at(old, HTTPS, http_port=HTTP)
+    await world.holds(lambda: camera.journal.operations["ReplaceServerCertificateAssignment"] == 2)
+    await world.ready("gate")
+    assert stranger.connections > 0
+    assert not stranger.saw_a_login
+
+
+async def test_a_relay_at_the_old_address_learns_nothing(world: World) -> None:
+    camera = await world.one_camera(address__locate=None)
+    old = camera.address
+    await camera.move(world.address(9))
+    relay = await world.simulator.relay_at(old, HTTPS, to=camera, http_port=HTTP)
+    await world.holds(lambda: relay.connections > 3)
+    assert not relay.saw_a_login
+
+
+async def test_another_device_of_ours_at_the_old_address_gets_no_credentials(world: World) -> None:
+    gate = await world.one_camera(address__locate=None)
+    yard = await world.camera("yard", 2)
+    await world.apply(world.device("yard", 2, address__locate=None), world.certificate("yard"))
+    await world.ready("yard")
+    await gate.power_off()
+    await yard.move(gate.address)
+    accepted = yard.guard.accepted
+    told = await world.until("dev", "gate", "Identified", "False", "IdentityConflict")
+    assert "yard" in told["message"]
+    assert yard.guard.accepted == accepted
+
+
+async def test_a_factory_reset_device_waits_for_a_person(world: World) -> None:
+    camera = await world.one_camera()
+    await camera.factory_reset()
+    await world.until("dev", "gate", "Identified", "False", "IdentityUnconfirmed")
+    await world.kubectl("annotate", "dev", "gate", f"devicecert.io/accept-key=sha256:{camera.shown.public_key_sha256}")
+    await world.ready("gate")
+
+
+async def test_a_device_with_another_serial_number_is_not_touched(world: World) -> None:
+    camera = await world.camera("gate")
+    await world.credentials()
+    await world.authority()
+    await world.apply(world.device("gate", identity__serialNumber="ANOTHER"), world.certificate("gate"))
+    await world.start_operator()
+    await world.until("dev", "gate", "Stalled", "True", "IdentityMismatch")
+    assert camera.journal.operations["UploadCertificateWithPrivateKeyInPKCS12"] == 0
+
+
+# ----------------------------------------------------------------------------------- how it answers
+
+
+async def test_a_device_that_is_off_is_told_and_comes_back(world: World) -> None:
+    camera = await world.one_camera(address__locate=None)
+    await camera.power_off()
+    told = await world.until("dev", "gate", "Reachable", "False", "DeviceUnreachable")
+    assert camera.address in told["message"]
+    await camera.power_on()
+    await world.ready("gate")
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        Fault.ANSWERS_GARBAGE,
+        Fault.ANSWERS_HTML,
+        Fault.HALF_REPLY,
+        Fault.HUGE_REPLY,
+        Fault.REDIRECTS,
+        Fault.ENDLESS_HEADERS,
+        Fault.DRIPS,
+    ],
+)
+async def test_nonsense_answers_are_a_named_condition_and_do_no_harm(world: World, fault: Fault) -> None:
+    camera = await world.camera("gate", faults={fault})
+    await world.credentials()
+    await world.authority()
+    await world.apply(world.device("gate", connection__timeout="2s"), world.certificate("gate"))
+    await world.start_operator()
+    told = await world.until("dev", "gate", "Ready", "False")
+    while told["reason"] in {"NotLoggedIn", "NotChecked"}:
+        await asyncio.sleep(0.1)
+        told = await world.condition("dev", "gate", "Ready")
+    assert told["reason"] in {"ProtocolViolation", "DeviceUnreachable"}
+    camera.faults.clear(fault)
+    await world.ready("gate", within=30)
+
+
+async def test_a_device_that_speaks_tls_1_0_only_is_told(world: World) -> None:
+    camera = await world.one_camera()
+    camera.faults.set(Fault.TLS_1_0_ONLY)
+    await camera.restart_listeners()
+    await world.until("dev", "gate", "Secure", "False", "TLSTooOld")
+
+
+async def test_https_off_is_told_where_http_is_not_allowed(world: World) -> None:
+    await world.camera("gate", https_enabled=False, http_port=80)
+    await world.credentials()
+    await world.apply(world.device("gate"))
+    await world.start_operator()
+    told = await world.until("dev", "gate", "Stalled", "True", "HTTPSOff")
+    assert "Plaintext" in told["message"]
+
+
+# --------------------------------------------------------------------------- what it does with a certificate
+
+
+@pytest.mark.parametrize(
+    "faults",
+    [
+        {Fault.IMPORT_IGNORED: 1},
+        {Fault.STORED_NOT_SERVED: 1},
+        {Fault.WEB_DAEMON_RESTARTS: 2},
+        {Fault.STORE_FULL: 1},
+        {Fault.WRONG_XADDR},
+        {Fault.CLOCK_READ_NEEDS_AUTH},
+        {Fault.UTC_MISSING},
+    ],
+    ids=lambda faults: str(next(iter(faults))),
+)
+async def test_a_device_that_misbehaves_becomes_secure_all_the_same(world: World, faults: set[Fault]) -> None:
+    camera = await world.camera("gate", faults=faults)
+    await world.credentials()
+    await world.authority()
+    await world.apply(world.device("gate"), world.certificate("gate"))
+    await world.start_operator()
+    await world.ready("gate", within=45)
+    assert await world.trusted(camera.address)
+    assert camera.journal.overlaps == 0
+
+
+async def test_a_device_that_needs_a_reboot_gets_one_and_its_clock_back(world: World) -> None:
+    camera = await world.camera("gate", faults={Fault.NEEDS_REBOOT: 99, Fault.CLOCK_RESETS_ON_REBOOT: 99})
+    await world.credentials()
+    await world.authority()
+    await world.apply(world.device("gate"), world.certificate("gate"))
+    await world.start_operator()
+    await world.ready("gate", within=45)
+    assert camera.journal.reboots == 1
+    await world.holds(lambda: abs(camera.now() - world.clock.now()) < timedelta(seconds=10), within=30)
+
+
+async def test_a_device_that_cannot_serve_the_new_certificate_gets_its_old_one_back(world: World) -> None:
+    camera = await world.camera("gate")
+    factory = camera.served_fingerprint
+    camera.faults.set(Fault.CANNOT_SERVE)
+    _ = camera._good_path
+    await world.credentials()
+    await world.authority()
+    await world.apply(world.device("gate"), world.certificate("gate"))
+    await world.start_operator()
+    await world.until("dev", "gate", "Secure", "False", "RolledBack", within=45)
+    assert camera.served_fingerprint == factory
+    camera.faults.clear(Fault.CANNOT_SERVE)
+    await world.ready("gate", within=60)
+
+
+async def test_a_full_store_is_told(world: World) -> None:
+    await world.camera("gate", faults={Fault.STORE_FULL})
+    await world.credentials()
+    await world.authority()
+    await world.apply(world.device("gate"), world.certificate("gate"))
+    await world.start_operator()
+    await world.until("dev", "gate", "Stalled", "True", "StoreFull")
+
+
+async def test_a_device_with_rsa_only_gets_an_rsa_key(world: World) -> None:
+    camera = await world.camera("gate", key_types=("RSA-2048",))
+    await world.credentials()
+    await world.authority()
+    await world.apply(world.device("gate"), world.certificate("gate"))
+    await world.start_operator()
+    await world.ready("gate")
+    assert camera.shown.key.key_size == 2048

@@ -1,0 +1,146 @@
+"""What the product is for: a camera becomes Secure, and heals."""
+
+import asyncio
+from datetime import timedelta
+
+from tests.support.world import World
+
+
+async def test_a_camera_in_yaml_becomes_secure(world: World) -> None:
+    camera = await world.one_camera()
+    assert await world.trusted(camera.address)
+    assert camera.journal.overlaps == 0
+    assert camera.guard.refused == 0
+
+
+async def test_the_factory_certificate_stays_in_the_store(world: World) -> None:
+    camera = await world.one_camera()
+    aliases = {path.alias for path in camera.keystore.paths.values()}
+    assert "factory" in aliases
+    assert len(aliases) == 2
+
+
+async def test_a_moved_camera_is_found_by_its_key_and_gets_a_certificate_for_its_new_address(world: World) -> None:
+    camera = await world.one_camera()
+    await camera.move(world.address(9))
+    await world.holds(lambda: camera.journal.operations["ReplaceServerCertificateAssignment"] == 2)
+    await world.ready("gate")
+    assert await world.trusted(camera.address)
+    status = (await world.get("dev", "gate"))["status"]
+    assert status["address"]["current"] == camera.address
+    assert status["served"]["ipAddresses"] == [camera.address], "the left address is dropped"
+
+
+async def test_an_edited_host_is_followed(world: World) -> None:
+    camera = await world.one_camera(address__locate=None)
+    await camera.move(world.address(7))
+    await world.apply(world.device("gate", 7, address__locate=None))
+    await world.holds(lambda: camera.journal.operations["ReplaceServerCertificateAssignment"] == 2)
+    await world.ready("gate")
+    assert await world.trusted(camera.address)
+
+
+async def test_under_policy_report_a_move_is_told_and_not_followed(world: World) -> None:
+    camera = await world.one_camera(address__policy="Report")
+    await camera.move(world.address(5))
+    told = await world.until("dev", "gate", "AddressCurrent", "False", "AddressChanged")
+    assert camera.address in told["message"]
+    assert not await world.trusted(camera.address)
+
+
+async def test_a_clock_that_ran_away_is_set_and_the_time_zone_kept(world: World) -> None:
+    camera = await world.one_camera()
+    zone = camera.time_zone
+    camera.skew_clock(timedelta(days=365))
+    await world.holds(lambda: abs(camera.now() - world.clock.now()) < timedelta(seconds=5))
+    assert camera.time_zone == zone
+    await world.until("dev", "gate", "ClockInSync", "True")
+
+
+async def test_under_policy_report_the_clock_is_left_alone(world: World) -> None:
+    camera = await world.one_camera(clock__policy="Report")
+    camera.skew_clock(timedelta(hours=3))
+    told = await world.until("dev", "gate", "ClockInSync", "False", "ClockOff")
+    assert "3 h ahead" in told["message"]
+    assert camera.journal.operations["SetSystemDateAndTime"] == 0
+
+
+async def test_a_camera_is_put_on_ntp(world: World) -> None:
+    camera = await world.one_camera(clock__ntpServers=["127.0.0.1"])
+    assert camera.on_ntp
+    assert camera.ntp_servers == ("127.0.0.1",)
+
+
+async def test_a_replaced_certificate_is_put_back_where_key_changes_are_accepted(world: World) -> None:
+    camera = await world.one_camera(connection__onKeyChange="Accept")
+    ours = camera.served_fingerprint
+    await camera.replace_certificate()
+    await world.holds(lambda: camera.served_fingerprint == ours)
+    await world.ready("gate")
+
+
+async def test_at_rest_nothing_is_written_and_nobody_logs_in_between_full_checks(world: World) -> None:
+    camera = await world.one_camera()
+    await asyncio.sleep(0.3)
+    before = [(await world.get(kind, "gate"))["metadata"]["resourceVersion"] for kind in ("dev", "dcert")]
+    checks = world.app.tools.memory.of((await world.get("dev", "gate"))["metadata"]["uid"])
+    passes, handshakes = checks.passes, camera.journal.handshakes
+    await world.holds(lambda: checks.passes >= passes + 3)
+    after = [(await world.get(kind, "gate"))["metadata"]["resourceVersion"] for kind in ("dev", "dcert")]
+    assert before == after
+    assert camera.journal.handshakes > handshakes
+
+
+async def test_a_certificate_is_renewed_in_time_without_anybody_noticing(world: World) -> None:
+    camera = await world.one_camera()
+    first = camera.served_fingerprint
+    world.clock.forward(timedelta(days=75))
+    for view in world.app.cache.all_certificates():
+        world.app.queue.add(view.key)
+    await world.holds(lambda: camera.served_fingerprint != first)
+    await world.ready("gate")
+    assert await world.until("dcert", "gate", "Installed", "True")
+    secrets = await world.kubectl("get", "secrets", "-l", "devicecert.io/use=revision", "-o", "name")
+    assert secrets.split() == ["secret/gate-r2"], "the old revision goes when nobody needs it"
+
+
+async def test_https_is_switched_on_over_http_where_that_is_allowed(world: World) -> None:
+    camera = await world.camera("gate", https_enabled=False)
+    await world.credentials()
+    await world.authority()
+    await world.apply(
+        world.device("gate", connection__security="Plaintext", connection__port=8080), world.certificate("gate")
+    )
+    await world.start_operator()
+    await world.ready("gate")
+    assert await world.trusted(camera.address)
+
+
+async def test_one_certificate_serves_several_cameras_one_after_another(world: World) -> None:
+    cameras = [await world.camera(f"c{number}", number) for number in (1, 2, 3)]
+    await world.credentials()
+    await world.authority()
+    devices = [world.device(camera.spec.name, number) for number, camera in enumerate(cameras, 1)]
+    await world.apply(*devices, world.certificate("all", "c1", "c2", "c3"))
+    await world.start_operator()
+    await world.until("dcert", "all", "Ready", "True", within=30)
+    assert len({camera.served_fingerprint for camera in cameras}) == 1
+    for camera in cameras:
+        assert await world.trusted(camera.address)
+
+
+async def test_a_proven_pair_is_copied_for_others(world: World) -> None:
+    await world.camera("gate")
+    await world.credentials()
+    await world.authority()
+    await world.apply(world.device("gate"), world.certificate("gate", secretName="gate-tls"))
+    await world.start_operator()
+    await world.ready("gate")
+    copy = await world.get("secret", "gate-tls")
+    for _ in range(50):
+        if copy:
+            break
+        await asyncio.sleep(0.1)
+        copy = await world.get("secret", "gate-tls")
+    assert copy["type"] == "kubernetes.io/tls"
+    assert set(copy["data"]) == {"tls.crt", "tls.key", "ca.crt"}

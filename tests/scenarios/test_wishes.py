@@ -1,0 +1,175 @@
+"""What people ask for, and how they get it wrong."""
+
+import asyncio
+from datetime import timedelta
+
+import pytest
+
+from tests.support.world import World, make_root
+
+
+async def test_two_certificates_for_one_device_the_older_one_keeps_it(world: World) -> None:
+    await world.one_camera()
+    await world.apply(world.certificate("second", "gate"))
+    told = await world.until("dcert", "second", "Stalled", "True", "DeviceAlreadyClaimed")
+    assert "DeviceCertificate gate" in told["message"]
+    await world.ready("gate")
+
+
+async def test_a_renewal_that_is_asked_for_happens_once(world: World) -> None:
+    camera = await world.one_camera()
+    first = camera.served_fingerprint
+    await world.kubectl("annotate", "dcert", "gate", "devicecert.io/renew=now")
+    await world.holds(lambda: camera.served_fingerprint != first)
+    await world.ready("gate")
+    status = (await world.get("dcert", "gate"))["status"]
+    assert status["revision"] == 2
+    assert status["handledRequests"]["renew"] == "now"
+
+
+async def test_a_reboot_annotation_at_the_first_pass_is_only_remembered(world: World) -> None:
+    camera = await world.one_camera(annotations={"devicecert.io/reboot": "kept in Git"})
+    assert camera.journal.reboots == 0
+    await world.kubectl("annotate", "dev", "gate", "--overwrite", "devicecert.io/reboot=again")
+    await world.holds(lambda: camera.journal.reboots == 1)
+    await world.ready("gate")
+    assert camera.journal.reboots == 1
+
+
+async def test_a_paused_device_is_left_alone(world: World) -> None:
+    camera = await world.camera("gate")
+    await world.credentials()
+    await world.authority()
+    await world.apply(world.device("gate", annotations={"devicecert.io/paused": "true"}), world.certificate("gate"))
+    await world.start_operator()
+    await world.until("dev", "gate", "Ready", "False", "Paused")
+    assert camera.guard.accepted == 0
+    await world.kubectl("annotate", "dev", "gate", "devicecert.io/paused-")
+    await world.ready("gate")
+
+
+async def test_an_observed_device_is_never_changed(world: World) -> None:
+    camera = await world.camera("gate")
+    camera.skew_clock(timedelta(hours=5))
+    await world.credentials()
+    await world.authority()
+    await world.apply(world.device("gate", management="Observe"), world.certificate("gate"))
+    await world.start_operator()
+    await world.until("dev", "gate", "ClockInSync", "False", "ClockOff")
+    await world.until("dev", "gate", "Secure", "False")
+    await asyncio.sleep(0.4)
+    changes = [name for name in camera.journal.operations if not name.startswith("Get")]
+    assert changes == []
+
+
+async def test_the_dry_run_changes_no_device(world: World) -> None:
+    camera = await world.camera("gate")
+    await world.credentials()
+    await world.authority()
+    await world.apply(world.device("gate"), world.certificate("gate"))
+    await world.start_operator(dry_run=True)
+    await world.until("dev", "gate", "Secure", "False")
+    assert [name for name in camera.journal.operations if not name.startswith("Get")] == []
+
+
+async def test_a_new_ca_in_the_secret_makes_a_new_certificate(world: World) -> None:
+    camera = await world.one_camera()
+    first = camera.served_fingerprint
+    await world.authority()
+    await world.holds(lambda: camera.served_fingerprint != first)
+    await world.ready("gate")
+    assert await world.trusted(camera.address)
+
+
+async def test_an_edited_spec_makes_a_new_certificate(world: World) -> None:
+    camera = await world.one_camera()
+    await world.apply(world.certificate("gate", dnsNames=["gate.example.test"]))
+    await world.holds(lambda: "gate.example.test" in str(camera.shown.chain[0].extensions))
+    await world.ready("gate")
+
+
+@pytest.mark.parametrize(
+    ("what", "reason"),
+    [
+        ("missing", "CAMissing"),
+        ("unlabelled", "CANotShared"),
+        ("mismatch", "CAKeyMismatch"),
+        ("not a CA", "CANotACA"),
+        ("expired", "CAExpired"),
+    ],
+)
+async def test_a_ca_that_cannot_be_used_is_told(world: World, what: str, reason: str) -> None:
+    await world.camera("gate")
+    await world.credentials()
+    if what != "missing":
+        await world.authority(days=1 if what == "expired" else 3650)
+    if what == "unlabelled":
+        await world.kubectl("label", "secret", "root", "devicecert.io/use-")
+    if what == "mismatch":
+        certificate = world.root.read_text()
+        make_root(world.folder)
+        await _put(world, certificate, (world.folder / "root.key").read_text())
+    if what == "not a CA":
+        await asyncio.to_thread(_leaf_only, world)
+        await _put(world, world.root.read_text(), (world.folder / "root.key").read_text())
+    if what == "expired":
+        world.clock.forward(timedelta(days=3))
+    await world.apply(world.device("gate", clock__policy="Report"), world.certificate("gate"))
+    await world.start_operator()
+    told = await world.until("dcert", "gate", "Issued", "False", reason)
+    assert f"{world.namespace}/root" in told["message"]
+
+
+async def _put(world: World, certificate: str, key: str) -> None:
+    await world.apply(
+        {
+            "apiVersion": "v1",
+            "kind": "Secret",
+            "type": "kubernetes.io/tls",
+            "metadata": {"name": "root", "labels": {"devicecert.io/use": "ca"}},
+            "stringData": {"tls.crt": certificate, "tls.key": key},
+        }
+    )
+
+
+def _leaf_only(world: World) -> None:
+    import subprocess
+
+    subprocess.run(
+        [
+            *("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", "root.key", "-out", "root.pem"),
+            *("-days", "30", "-subj", "/CN=leaf", "-addext", "basicConstraints=critical,CA:FALSE"),
+        ],
+        cwd=world.folder,
+        check=True,
+        capture_output=True,
+    )
+
+
+async def test_a_copy_never_overwrites_a_foreign_secret(world: World) -> None:
+    await world.camera("gate")
+    await world.credentials()
+    await world.authority()
+    await world.kubectl("create", "secret", "generic", "mine", "--from-literal=a=b")
+    await world.apply(world.device("gate"), world.certificate("gate", secretName="mine"))
+    await world.start_operator()
+    await world.ready("gate")
+    assert "a" in (await world.get("secret", "mine"))["data"]
+
+
+async def test_a_device_deleted_while_it_is_worked_on_is_let_go(world: World) -> None:
+    camera = await world.one_camera()
+    await world.kubectl("delete", "dev", "gate")
+    await world.until("dcert", "gate", "Secure", "False", "DeviceMissing")
+    assert await world.trusted(camera.address), "deleting a Device changes nothing on the device"
+    await world.apply(world.device("gate"))
+    await world.ready("gate", within=30)
+
+
+async def test_an_unknown_driver_names_those_that_there_are(world: World) -> None:
+    await world.camera("gate")
+    await world.credentials()
+    await world.apply(world.device("gate", driver="telnet"))
+    await world.start_operator()
+    told = await world.until("dev", "gate", "Stalled", "True", "UnknownDriver")
+    assert "onvif" in told["message"]
