@@ -63,7 +63,13 @@ def object_key(obj: Object, kind: str) -> ObjectKey:
 
 def parse_time(text: str) -> datetime:
     """RFC 3339, to an aware time in UTC. Raises ValueError."""
-    return datetime.fromisoformat(text.replace("Z", "+00:00")).astimezone(UTC)
+    at = datetime.fromisoformat(text)
+    if at.tzinfo is None:
+        raise ValueError(f"{text!r} names no time zone")
+    try:
+        return at.astimezone(UTC)
+    except OverflowError:
+        raise ValueError(f"{text!r} is outside of the calendar") from None
 
 
 def _device(obj: Object, key: ObjectKey) -> DesiredDevice:

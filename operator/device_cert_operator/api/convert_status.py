@@ -3,13 +3,27 @@
 Writing gives the complete document for a JSON merge patch: what is absent is written as null, so that it goes away.
 """
 
-from collections.abc import Callable, Mapping
 from dataclasses import fields
 from datetime import UTC, datetime
-from typing import Any, TypeVar
+from typing import Any
 
-from device_cert_operator.api.convert_spec import parse_time
 from device_cert_operator.api.durations import build_duration, parse_signed_duration
+from device_cert_operator.api.tolerant import (
+    Document,
+    duration_or_none,
+    integer,
+    needed_number,
+    needed_text,
+    needed_time,
+    number_or_none,
+    part_of,
+    readable,
+    readable_items,
+    text,
+    text_or_none,
+    texts,
+    time_or_none,
+)
 from device_cert_operator.core.model import ClockSource, Condition, DeviceIdentity, RevisionRef
 from device_cert_operator.core.status import (
     Activating,
@@ -29,12 +43,11 @@ from device_cert_operator.core.status import (
     ServedStatus,
 )
 
-Document = Mapping[str, Any]
-T = TypeVar("T")
 LONGEST_TEXT = 1024
 LONGEST_NAME = 256
 MOST_ITEMS = 64
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_CLOCK_SOURCES = frozenset(ClockSource)
 
 
 # ---------------------------------------------------------------------------------------------- reading
@@ -42,188 +55,161 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 def device_status(obj: Document) -> DeviceStatus:
     """`Device.status`; whatever cannot be read is as if it were absent."""
-    status = _part(obj, "status")
+    status = part_of(obj, "status")
     return DeviceStatus(
-        observed_generation=_integer(status.get("observedGeneration"), -1),
-        address=_safe(_address, status.get("address"), AddressStatus()),
-        identity=_safe(_identity, status.get("identity"), IdentityStatus()),
-        clock=_safe(_clock, status.get("clock"), ClockStatus()),
-        served=_safe(_served, status.get("served"), None),
-        certificate_ref=_safe(_owner, status.get("certificateRef"), None),
-        revision=_revision_state(_part(status, "revision")),
-        capabilities=_texts(status.get("capabilities")),
-        credentials=_safe(_credentials, status.get("credentials"), CredentialsState()),
-        handled_reboot=_part(status, "handledRequests").get("reboot"),
-        last_reboot=_safe(_reboot, status.get("lastReboot"), None),
-        unreachable_since=_time(status.get("unreachableSince")),
-        attempts=_attempts(_part(status, "attempts")),
-        conditions=_conditions(status.get("conditions")),
+        observed_generation=integer(status.get("observedGeneration"), -1),
+        address=_address(part_of(status, "address")),
+        identity=_identity(part_of(status, "identity")),
+        clock=_clock(part_of(status, "clock")),
+        served=readable(_served, status.get("served")),
+        certificate_ref=readable(_owner, status.get("certificateRef")),
+        revision=_revision_state(part_of(status, "revision")),
+        capabilities=texts(status.get("capabilities")),
+        credentials=_credentials(part_of(status, "credentials")),
+        handled_reboot=text_or_none(part_of(status, "handledRequests"), "reboot"),
+        last_reboot=readable(_reboot, status.get("lastReboot")),
+        unreachable_since=time_or_none(status.get("unreachableSince")),
+        attempts=_attempts(part_of(status, "attempts")),
+        conditions=readable_items(_condition, status.get("conditions")),
     )
 
 
 def certificate_status(obj: Document) -> CertificateStatus:
     """`DeviceCertificate.status`; whatever cannot be read is as if it were absent."""
-    status = _part(obj, "status")
+    status = part_of(obj, "status")
     return CertificateStatus(
-        observed_generation=_integer(status.get("observedGeneration"), -1),
-        revision=_integer(status.get("revision"), 0),
-        certificate=_safe(_served, status.get("certificate"), None),
-        effective=_safe(_effective, status.get("effective"), None),
-        members=tuple(
-            member for one in status.get("devices") or () if (member := _safe(_member, one, None)) is not None
-        ),
-        renewal_at=_time(status.get("renewalTime")),
-        attempts=Attempts(_integer(status.get("failedAttempts"), 0), _time(status.get("nextAttemptTime"))),
-        last_failure_at=_time(status.get("lastFailureTime")),
-        handled_renew=_part(status, "handledRequests").get("renew"),
-        conditions=_conditions(status.get("conditions")),
+        observed_generation=integer(status.get("observedGeneration"), -1),
+        revision=integer(status.get("revision"), 0),
+        certificate=readable(_served, status.get("certificate")),
+        effective=readable(_effective, status.get("effective")),
+        members=readable_items(_member, status.get("devices")),
+        renewal_at=time_or_none(status.get("renewalTime")),
+        attempts=Attempts(integer(status.get("failedAttempts"), 0), time_or_none(status.get("nextAttemptTime"))),
+        last_failure_at=time_or_none(status.get("lastFailureTime")),
+        handled_renew=text_or_none(part_of(status, "handledRequests"), "renew"),
+        conditions=readable_items(_condition, status.get("conditions")),
     )
 
 
-def _safe(read: Callable[[Document], T], value: object, default: Any) -> Any:
-    if not isinstance(value, Mapping):
-        return default
-    try:
-        return read(value)
-    except (KeyError, ValueError, TypeError, AttributeError):
-        return default
-
-
-def _part(holder: Document, field: str) -> Document:
-    value = holder.get(field)
-    return value if isinstance(value, Mapping) else {}
-
-
-def _integer(value: object, default: int) -> int:
-    return value if isinstance(value, int) else default
-
-
-def _texts(value: object) -> tuple[str, ...]:
-    return tuple(item for item in value if isinstance(item, str)) if isinstance(value, list) else ()
-
-
-def _time(value: object) -> datetime | None:
-    try:
-        return parse_time(value) if isinstance(value, str) else None
-    except ValueError:
-        return None
-
-
 def _address(part: Document) -> AddressStatus:
-    return AddressStatus(part.get("declared"), part.get("current"), _texts(part.get("reported")))
+    return AddressStatus(text_or_none(part, "declared"), text_or_none(part, "current"), texts(part.get("reported")))
 
 
 def _identity(part: Document) -> IdentityStatus:
     device = DeviceIdentity(
-        part.get("manufacturer") or "",
-        part.get("model") or "",
-        part.get("firmwareVersion") or "",
-        part.get("serialNumber") or "",
-        _texts(part.get("macAddresses")),
+        text(part, "manufacturer"),
+        text(part, "model"),
+        text(part, "firmwareVersion"),
+        text(part, "serialNumber"),
+        texts(part.get("macAddresses")),
     )
-    return IdentityStatus(device, part.get("publicKeySHA256"), part.get("provenBy"))
+    return IdentityStatus(device, text_or_none(part, "publicKeySHA256"), text_or_none(part, "provenBy"))
 
 
 def _clock(part: Document) -> ClockStatus:
-    offset = part.get("offset")
-    return ClockStatus(ClockSource(part.get("source", "Unknown")), parse_signed_duration(offset) if offset else None)
+    source = text_or_none(part, "source")
+    return ClockStatus(
+        ClockSource(source) if source in _CLOCK_SOURCES else ClockSource.UNKNOWN, duration_or_none(part.get("offset"))
+    )
 
 
 def _served(part: Document) -> ServedStatus:
     return ServedStatus(
-        part["fingerprint"],
-        part.get("subject", ""),
-        part.get("issuer", ""),
-        part.get("serialNumber", ""),
-        parse_time(part["notBefore"]),
-        parse_time(part["notAfter"]),
-        _texts(part.get("dnsNames")),
-        _texts(part.get("ipAddresses")),
+        needed_text(part, "fingerprint"),
+        text(part, "subject"),
+        text(part, "issuer"),
+        text(part, "serialNumber"),
+        needed_time(part, "notBefore"),
+        needed_time(part, "notAfter"),
+        texts(part.get("dnsNames")),
+        texts(part.get("ipAddresses")),
     )
 
 
 def _owner(part: Document) -> OwnerRef:
-    return OwnerRef(part["name"], part["uid"])
+    return OwnerRef(needed_text(part, "name"), needed_text(part, "uid"))
 
 
 def _ref(part: Document) -> RevisionRef:
-    return RevisionRef(int(part["number"]), part["secretName"], part["fingerprint"])
+    return RevisionRef(needed_number(part, "number"), needed_text(part, "secretName"), needed_text(part, "fingerprint"))
 
 
 def _revision_state(part: Document) -> RevisionState:
     return RevisionState(
-        installed=_safe(_ref, part.get("installed"), None),
-        previous=_safe(_ref, part.get("previous"), None),
-        activating=_safe(_activating, part.get("activating"), None),
-        failed=_safe(_failed, part.get("failed"), None),
+        installed=readable(_ref, part.get("installed")),
+        previous=readable(_ref, part.get("previous")),
+        activating=readable(_activating, part.get("activating")),
+        failed=readable(_failed, part.get("failed")),
     )
 
 
 def _activating(part: Document) -> Activating:
     return Activating(
         _ref(part),
-        parse_time(part["since"]),
-        part.get("previousHandle"),
-        part.get("previousFingerprint"),
-        bool(part.get("rollingBack", False)),
+        needed_time(part, "since"),
+        text_or_none(part, "previousHandle"),
+        text_or_none(part, "previousFingerprint"),
+        part.get("rollingBack") is True,
     )
 
 
 def _failed(part: Document) -> FailedRevision:
-    return FailedRevision(_ref(part), part["reason"], int(part["attempts"]), parse_time(part["nextAttemptTime"]))
+    return FailedRevision(
+        _ref(part), text(part, "reason"), integer(part.get("attempts"), 0), needed_time(part, "nextAttemptTime")
+    )
 
 
 def _credentials(part: Document) -> CredentialsState:
+    state = text_or_none(part, "state")
     return CredentialsState(
-        part.get("version"),
-        part.get("state", "Untried"),
-        _integer(part.get("refused"), 0),
-        _time(part.get("nextProbeTime")),
+        text_or_none(part, "version"),
+        "Untried" if state is None else state,
+        integer(part.get("refused"), 0),
+        time_or_none(part.get("nextProbeTime")),
     )
 
 
 def _reboot(part: Document) -> RebootStatus:
     return RebootStatus(
-        parse_time(part["time"]), part.get("cause", ""), _integer(part.get("count"), 1), _time(part.get("firstTime"))
+        needed_time(part, "time"),
+        text(part, "cause"),
+        integer(part.get("count"), 1),
+        time_or_none(part.get("firstTime")),
     )
 
 
 def _attempts(part: Document) -> Attempts:
-    return Attempts(_integer(part.get("failures"), 0), _time(part.get("nextTime")))
+    return Attempts(integer(part.get("failures"), 0), time_or_none(part.get("nextTime")))
 
 
 def _effective(part: Document) -> EffectiveStatus:
     return EffectiveStatus(
-        parse_signed_duration(part["duration"]), parse_signed_duration(part["renewBefore"]), part["algorithm"]
+        parse_signed_duration(needed_text(part, "duration")),
+        parse_signed_duration(needed_text(part, "renewBefore")),
+        text(part, "algorithm"),
     )
 
 
 def _member(part: Document) -> MemberStatus:
     return MemberStatus(
-        part["name"],
-        part.get("turn"),
-        _time(part.get("turnTime")),
-        part.get("installed"),
-        bool(part.get("secure", False)),
-        part.get("reason", ""),
-        part.get("message", ""),
+        needed_text(part, "name"),
+        number_or_none(part, "turn"),
+        time_or_none(part.get("turnTime")),
+        number_or_none(part, "installed"),
+        part.get("secure") is True,
+        text(part, "reason"),
+        text(part, "message"),
     )
-
-
-def _conditions(value: object) -> tuple[Condition, ...]:
-    if not isinstance(value, list):
-        return ()
-    return tuple(one for item in value if (one := _safe(_condition, item, None)) is not None)
 
 
 def _condition(part: Document) -> Condition:
     return Condition(
-        part["type"],
-        part["status"],
-        part.get("reason", ""),
-        part.get("message", ""),
-        _integer(part.get("observedGeneration"), 0),
-        _time(part.get("lastTransitionTime")) or EPOCH,
+        needed_text(part, "type"),
+        needed_text(part, "status"),
+        text(part, "reason"),
+        text(part, "message"),
+        integer(part.get("observedGeneration"), 0),
+        time_or_none(part.get("lastTransitionTime")) or EPOCH,
     )
 
 
@@ -303,11 +289,17 @@ def certificate_status_document(status: CertificateStatus) -> dict[str, Any]:
 
 def build_time(value: datetime | None) -> str | None:
     """RFC 3339 in UTC, to the second, as Kubernetes writes it."""
-    return value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ") if value is not None else None
+    if value is None:
+        return None
+    return value.astimezone(UTC).replace(microsecond=0, tzinfo=None).isoformat() + "Z"  # strftime cuts years below 1000
 
 
 def _text(value: str, longest: int = LONGEST_NAME) -> str:
     return value if len(value) <= longest else value[: longest - 1] + "…"
+
+
+def _maybe(value: str | None, longest: int) -> str | None:
+    return _text(value, longest) if value is not None else None
 
 
 def _cut(values: tuple[str, ...]) -> list[str]:
@@ -342,7 +334,7 @@ def _activating_document(activating: Activating | None) -> dict[str, Any] | None
         return None
     return (_ref_document(activating.revision) or {}) | {
         "since": build_time(activating.since),
-        "previousHandle": activating.previous_handle,
+        "previousHandle": _maybe(activating.previous_handle, LONGEST_TEXT),
         "previousFingerprint": activating.previous_fingerprint,
         "rollingBack": activating.rolling_back,
     }

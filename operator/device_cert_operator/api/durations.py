@@ -4,7 +4,8 @@ import re
 from datetime import timedelta
 
 PATTERN = r"^([0-9]{1,6}h)?([0-9]{1,6}m)?([0-9]{1,6}s)?$"
-_READ = re.compile(r"(?:(\d{1,6})h)?(?:(\d{1,6})m)?(?:(\d{1,6})s)?")
+_READ = re.compile(r"(?:([0-9]{1,6})h)?(?:([0-9]{1,6})m)?(?:([0-9]{1,6})s)?")
+_SIGNED = re.compile(r"(-?)(?:([0-9]{1,9})h)?(?:([0-9]{1,2})m)?(?:([0-9]{1,2})s)?")
 
 
 def parse_duration(text: str) -> timedelta:
@@ -26,5 +27,10 @@ def build_duration(value: timedelta) -> str:
 
 
 def parse_signed_duration(text: str) -> timedelta:
-    """As written by `build_duration`. Raises ValueError."""
-    return -parse_duration(text[1:]) if text.startswith("-") else parse_duration(text)
+    """As written by `build_duration`, where a clock may be millennia off. Raises ValueError."""
+    match = _SIGNED.fullmatch(text)
+    if match is None or not text.strip("-"):
+        raise ValueError(f"{text!r} is no duration")
+    hours, minutes, seconds = (int(part or 0) for part in match.groups()[1:])
+    value = timedelta(hours=hours, minutes=minutes, seconds=seconds)
+    return -value if match[1] else value

@@ -219,7 +219,7 @@ class ActivatingRevision(RevisionRef):
     """A revision that is being activated."""
 
     since: Time | None = None
-    previous_handle: Text | None = None
+    previous_handle: LongText | None = None
     previous_fingerprint: Text | None = None
     rolling_back: bool | None = None
 
