@@ -4,6 +4,7 @@ import datetime
 import functools
 import ssl
 import tempfile
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -68,8 +69,10 @@ def context_for(identity: KeyAndChain, *, tls_1_0_only: bool = False) -> ssl.SSL
     """A server context that shows this identity."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     if tls_1_0_only:
-        context.minimum_version = ssl.TLSVersion.TLSv1
-        context.maximum_version = ssl.TLSVersion.TLSv1
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # old on purpose
+            context.minimum_version = ssl.TLSVersion.TLSv1
+            context.maximum_version = ssl.TLSVersion.TLSv1
         context.set_ciphers("ALL:@SECLEVEL=0")
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "server.pem"

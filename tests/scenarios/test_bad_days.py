@@ -231,7 +231,7 @@ async def test_a_device_that_misbehaves_becomes_secure_all_the_same(world: World
     await world.apply(world.device("gate"), world.certificate("gate"))
     await world.start_operator()
     await world.ready("gate", within=45)
-    assert await world.trusted(camera.address)
+    await world.becomes_trusted(camera)
     assert camera.journal.overlaps == 0
 
 

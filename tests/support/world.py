@@ -231,6 +231,12 @@ class World:
         """Whether openssl, trusting only the root, accepts what is served at this address."""
         return await asyncio.to_thread(openssl_accepts, address, self.root)
 
+    async def becomes_trusted(self, camera: SimulatedDevice, within: float = 10) -> None:
+        """Wait until openssl accepts the camera: its web daemon may be restarting."""
+        until = time.monotonic() + within
+        while not await self.trusted(camera.address):
+            assert time.monotonic() < until, "openssl does not accept the camera"
+
     async def one_camera(self, **device: Any) -> SimulatedDevice:
         """The usual beginning: a camera, its log-in, a root, manifests, the operator; Secure."""
         camera = await self.camera("gate")

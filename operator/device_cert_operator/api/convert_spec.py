@@ -8,9 +8,10 @@ The schema has refused most nonsense before; what it cannot refuse is an Invalid
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 from typing import Any
 
-from device_cert_operator.api.durations import parse_duration
+from device_cert_operator.api.strict import Part
 from device_cert_operator.core.model import (
     AddressPolicy,
     ClockPolicy,
@@ -26,7 +27,6 @@ from device_cert_operator.core.model import (
     RotationPolicy,
     Security,
     SubjectFields,
-    canonical_host,
 )
 from device_cert_operator.errors import InvalidSpec
 
@@ -35,6 +35,7 @@ PAUSED = "devicecert.io/paused"
 ACCEPT_KEY = "devicecert.io/accept-key"
 REBOOT = "devicecert.io/reboot"
 RENEW = "devicecert.io/renew"
+LONGEST_REQUEST = 1024
 _SHA256 = re.compile(r"(?:sha256:)?([0-9a-fA-F]{64})")
 
 
@@ -43,8 +44,8 @@ def desired_device(obj: Object) -> DesiredDevice:
     key = object_key(obj, "Device")
     try:
         return _device(obj, key)
-    except (KeyError, ValueError, TypeError, AttributeError, UnicodeError) as error:
-        raise _unreadable(key, error) from None
+    except ValueError as error:
+        raise InvalidSpec(f"{key} cannot be read: {error}.") from None
 
 
 def desired_certificate(obj: Object) -> DesiredCertificate:
@@ -52,8 +53,8 @@ def desired_certificate(obj: Object) -> DesiredCertificate:
     key = object_key(obj, "DeviceCertificate")
     try:
         return _certificate(obj, key)
-    except (KeyError, ValueError, TypeError, AttributeError, UnicodeError) as error:
-        raise _unreadable(key, error) from None
+    except ValueError as error:
+        raise InvalidSpec(f"{key} cannot be read: {error}.") from None
 
 
 def object_key(obj: Object, kind: str) -> ObjectKey:
@@ -73,95 +74,89 @@ def parse_time(text: str) -> datetime:
 
 
 def _device(obj: Object, key: ObjectKey) -> DesiredDevice:
-    meta, spec = obj["metadata"], obj["spec"]
+    meta = obj["metadata"]
     notes = meta.get("annotations") or {}
-    address, connection, clock = spec["address"], spec.get("connection") or {}, spec.get("clock") or {}
+    spec = Part(obj.get("spec"), "spec")
+    address, connection, clock = spec.part("address"), spec.part("connection"), spec.part("clock")
     return DesiredDevice(
         key=key,
         uid=meta["uid"],
         generation=int(meta.get("generation", 1)),
-        driver=spec["driver"],
-        host=canonical_host(address["host"]),
-        credentials_secret=spec["credentialsSecretRef"]["name"],
-        https_port=int(address.get("httpsPort", 443)),
-        port=connection.get("port"),
-        address_policy=AddressPolicy(address.get("policy", "Follow")),
-        locate_subnets=tuple((address.get("locate") or {}).get("subnets") or ()),
-        security=Security(connection.get("security", "FirstUse")),
-        ca_ref=_reference(connection.get("caRef")),
-        on_key_change=OnKeyChange(connection.get("onKeyChange", "Refuse")),
-        allow_plaintext_key=bool(connection.get("allowPlaintextKey", False)),
-        timeout=_duration(connection, "timeout", timedelta(seconds=10)),
-        pins=_pins(spec.get("identity") or {}),
-        clock_policy=ClockPolicy(clock.get("policy", "Sync")),
-        max_clock_offset=_duration(clock, "maxOffset", timedelta(seconds=30)),
-        ntp_servers=tuple(clock.get("ntpServers") or ()),
-        ensure_https=bool((spec.get("https") or {}).get("ensureEnabled", True)),
-        reboot_policy=RebootPolicy((spec.get("reboot") or {}).get("policy", "WhenNeeded")),
-        management=Management(spec.get("management", "Manage")),
-        check_interval=_duration(spec, "checkInterval", timedelta(minutes=5)),
+        driver=spec.text("driver"),
+        host=address.host(),
+        credentials_secret=spec.part("credentialsSecretRef").text("name"),
+        https_port=address.number("httpsPort", 443),
+        port=connection.number("port", None),
+        address_policy=address.choice("policy", AddressPolicy.FOLLOW),
+        locate_subnets=address.part("locate").texts("subnets"),
+        security=connection.choice("security", Security.FIRST_USE),
+        ca_ref=_reference(connection.part("caRef")),
+        on_key_change=connection.choice("onKeyChange", OnKeyChange.REFUSE),
+        allow_plaintext_key=connection.flag("allowPlaintextKey", False),
+        timeout=connection.duration("timeout", timedelta(seconds=10)),
+        pins=_pins(spec.part("identity")),
+        clock_policy=clock.choice("policy", ClockPolicy.SYNC),
+        max_clock_offset=clock.duration("maxOffset", timedelta(seconds=30)),
+        ntp_servers=clock.hosts("ntpServers"),
+        ensure_https=spec.part("https").flag("ensureEnabled", True),
+        reboot_policy=spec.part("reboot").choice("policy", RebootPolicy.WHEN_NEEDED),
+        management=spec.choice("management", Management.MANAGE),
+        check_interval=spec.duration("checkInterval", timedelta(minutes=5)),
         paused=notes.get(PAUSED) == "true",
         accepted_key=_sha256(notes.get(ACCEPT_KEY)),
-        reboot_request=notes.get(REBOOT),
+        reboot_request=_request(notes.get(REBOOT)),
         deleting="deletionTimestamp" in meta,
     )
 
 
 def _certificate(obj: Object, key: ObjectKey) -> DesiredCertificate:
-    meta, spec = obj["metadata"], obj["spec"]
+    meta = obj["metadata"]
     notes = meta.get("annotations") or {}
-    subject, private_key = spec.get("subject") or {}, spec.get("privateKey") or {}
+    spec = Part(obj.get("spec"), "spec")
+    subject, private_key = spec.part("subject"), spec.part("privateKey")
     return DesiredCertificate(
         key=key,
         uid=meta["uid"],
         generation=int(meta.get("generation", 1)),
         created_at=parse_time(meta["creationTimestamp"]),
-        devices=tuple(device["name"] for device in spec["devices"]),
-        ca_secret=spec["issuer"]["caSecretRef"]["name"],
+        devices=tuple(device.text("name") for device in spec.parts("devices")),
+        ca_secret=spec.part("issuer").part("caSecretRef").text("name"),
         subject=SubjectFields(
-            country=subject.get("country"),
-            state=subject.get("state"),
-            locality=subject.get("locality"),
-            organization=subject.get("organization"),
-            organizational_unit=subject.get("organizationalUnit"),
-            common_name=canonical_host(subject["commonName"]) if subject.get("commonName") else None,
+            country=subject.text_or_none("country"),
+            state=subject.text_or_none("state"),
+            locality=subject.text_or_none("locality"),
+            organization=subject.text_or_none("organization"),
+            organizational_unit=subject.text_or_none("organizationalUnit"),
+            common_name=subject.host_or_none("commonName"),
         ),
-        dns_names=tuple(canonical_host(name) for name in spec.get("dnsNames") or ()),
-        ip_addresses=tuple(canonical_host(address) for address in spec.get("ipAddresses") or ()),
-        include_device_addresses=bool(spec.get("includeDeviceAddresses", True)),
-        algorithm=KeyAlgorithm(private_key.get("algorithm", "Auto")),
-        key_size=private_key.get("size"),
-        rotation_policy=RotationPolicy(private_key.get("rotationPolicy", "Always")),
-        duration=_duration(spec, "duration", timedelta(hours=2160)),
-        renew_before=_duration(spec, "renewBefore", None),
-        renew_before_percentage=spec.get("renewBeforePercentage"),
-        secret_name=spec.get("secretName"),
-        renew_request=notes.get(RENEW),
+        dns_names=spec.hosts("dnsNames"),
+        ip_addresses=spec.hosts("ipAddresses"),
+        include_device_addresses=spec.flag("includeDeviceAddresses", True),
+        algorithm=private_key.choice("algorithm", KeyAlgorithm.AUTO),
+        key_size=private_key.number("size", None),
+        rotation_policy=private_key.choice("rotationPolicy", RotationPolicy.ALWAYS),
+        duration=spec.duration("duration", timedelta(hours=2160)),
+        renew_before=spec.duration("renewBefore", None),
+        renew_before_percentage=spec.number("renewBeforePercentage", None),
+        secret_name=spec.text_or_none("secretName"),
+        renew_request=_request(notes.get(RENEW)),
         paused=notes.get(PAUSED) == "true",
         deleting="deletionTimestamp" in meta,
     )
 
 
-def _duration(holder: Object, field: str, default: Any) -> Any:
-    text = holder.get(field)
-    if text is None:
-        return default
-    try:
-        return parse_duration(text)
-    except ValueError as error:
-        raise ValueError(f"{field}: {error}") from None
+def _reference(ref: Part) -> Reference | None:
+    if not ref.given:
+        return None
+    return Reference(ref.text_or_none("kind") or "ConfigMap", ref.text("name"), ref.text_or_none("key"))
 
 
-def _reference(ref: Object | None) -> Reference | None:
-    return Reference(ref.get("kind", "ConfigMap"), ref["name"], ref.get("key")) if ref else None
-
-
-def _pins(identity: Object) -> IdentityPins:
-    mac = identity.get("macAddress")
+def _pins(identity: Part) -> IdentityPins:
+    mac = identity.text_or_none("macAddress")
     return IdentityPins(
-        serial_number=identity.get("serialNumber"),
+        serial_number=identity.text_or_none("serialNumber"),
         mac_address=mac.lower().replace("-", ":") if mac else None,
-        public_key_sha256=_sha256(identity.get("publicKeySHA256")),
+        public_key_sha256=_sha256(identity.text_or_none("publicKeySHA256")),
     )
 
 
@@ -170,6 +165,8 @@ def _sha256(text: str | None) -> str | None:
     return match[1].lower() if match else None
 
 
-def _unreadable(key: ObjectKey, error: Exception) -> InvalidSpec:
-    what = f"spec.{error.args[0]} is missing" if isinstance(error, KeyError) else str(error)[:200]
-    return InvalidSpec(f"{key} cannot be read: {what}.")
+def _request(text: str | None) -> str | None:
+    """The value of a verb, as the status remembers it: an annotation may be longer than the status takes."""
+    if text is None or len(text) <= LONGEST_REQUEST:
+        return text
+    return f"sha256:{sha256(text.encode()).hexdigest()}"

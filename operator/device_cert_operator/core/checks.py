@@ -63,7 +63,7 @@ def https_is_off(s: Situation) -> Finding | None:
     if s.session_alive:
         return None
     return blocked(
-        "Secure",
+        "Reachable",
         Reason.HTTPS_OFF,
         f"HTTP answers at {s.address}, HTTPS does not on port {s.desired.https_port}: switch HTTPS on at the device, "
         "or let the operator do it over HTTP with spec.connection.security: Plaintext.",

@@ -66,6 +66,8 @@ def _denied(kind: str, finding: Finding, s: Situation) -> Claim:
 def _identified(s: Situation) -> Claim:
     if s.recognition is None:
         return unknown("Identified", Reason.NOT_CHECKED, "The device does not answer.")
+    if s.recognition.learn and not s.key_is_learned:
+        return unknown("Identified", Reason.NOT_LOGGED_IN, "The device's key is learned with the first log-in.")
     return yes("Identified", s.recognition.reason, s.recognition.message)
 
 

@@ -83,6 +83,12 @@ class Situation:
         return self.turn is not None and self.served_fingerprint == self.turn.facts.fingerprint
 
     @property
+    def key_is_learned(self) -> bool:
+        """The key that is served is the one that the status remembers."""
+        learned = self.status.identity.public_key_sha256
+        return isinstance(self.served, Served) and self.served.leaf.public_key_sha256 == learned
+
+    @property
     def away_since(self) -> datetime | None:
         """The last thing we did that takes a device away for a while."""
         activating, reboot = self.status.revision.activating, self.status.last_reboot

@@ -37,11 +37,13 @@ from device_cert_operator.core.steps import (
 )
 from device_cert_operator.errors import (
     Conflict,
+    CredentialsRejected,
     DeviceError,
     DeviceRefused,
     DeviceUnreachable,
     MissingReference,
     OperatorError,
+    UnknownDriver,
     Unsupported,
 )
 from device_cert_operator.reasons import Reason
@@ -166,7 +168,13 @@ async def _log_in(visit: Visit, situation: Situation) -> None:
     """Identity, clock, addresses, capabilities. What goes wrong is an observation, judged like the rest."""
     try:
         report = await _ask(visit, situation, "observe", lambda driver: driver.observe())
-    except (DeviceError, MissingReference, Unsupported) as error:
+    except CredentialsRejected as error:
+        secret = f"{visit.desired.key.namespace}/{visit.desired.credentials_secret}"
+        told = f"The device at {visit.address} refuses user name or password of Secret {secret}: correct them."
+        visit.login_error = CredentialsRejected(told) if secret not in error.message else error
+        await visit.close_session()
+        return
+    except (DeviceError, MissingReference, Unsupported, UnknownDriver) as error:
         visit.login_error = error
         await visit.close_session()
         return
