@@ -175,7 +175,7 @@ def _rows(schema: Schema, path: str) -> list[str]:
         if "enum" in inner:
             told += " One of " + ", ".join(f"`{one}`" for one in inner["enum"]) + "."
         if child.get("default") not in (None, {}, []):
-            told += f" Default `{child['default']}`."
+            told += f" Default `{json.dumps(child['default'])}`."
         if name in required:
             told += " Required."
         rows.append(f"| `{where}` | {inner.get('type', 'object')} | {told.strip()} |")

@@ -33,7 +33,7 @@ _Part = Annotated[str, Field(min_length=1, max_length=64)]
 class DeviceRef(Model):
     """A Device in the same namespace."""
 
-    name: Name
+    name: Name = Field(description="Name of the Device.")
 
 
 class Issuer(Model):
@@ -49,11 +49,13 @@ class Issuer(Model):
 class Subject(Model):
     """Attributes of the certificate's subject; none is needed."""
 
-    country: Annotated[str, Field(pattern="^[A-Z]{2}$", max_length=2)] | None = None
-    state: _Part | None = None
-    locality: _Part | None = None
-    organization: _Part | None = None
-    organizational_unit: _Part | None = None
+    country: Annotated[str, Field(pattern="^[A-Z]{2}$", max_length=2)] | None = Field(
+        None, description="Two capital letters (ISO 3166)."
+    )
+    state: _Part | None = Field(None, description="State or province.")
+    locality: _Part | None = Field(None, description="City.")
+    organization: _Part | None = Field(None, description="Organization.")
+    organizational_unit: _Part | None = Field(None, description="Part of the organization.")
     common_name: Annotated[str, Field(min_length=1, max_length=64)] | None = Field(
         None, description="One of the certificate's names; by default the first that fits."
     )
@@ -72,7 +74,9 @@ class PrivateKey(Model):
     algorithm: Literal["Auto", "ECDSA", "RSA"] | None = Field(
         None, description="Auto: ECDSA P-256 where every device takes it, else RSA."
     )
-    size: Annotated[int, Field(ge=256, le=4096)] | None = None
+    size: Annotated[int, Field(ge=256, le=4096)] | None = Field(
+        None, description="ECDSA: 256 (default) or 384 bits. RSA: 2048 (default), 3072 or 4096."
+    )
     rotation_policy: Literal["Always"] | None = Field(None, description="Always: a new key with each revision.")
 
 
@@ -117,6 +121,7 @@ class DeviceCertificateSpec(Model):
         },
     )
     ip_addresses: list[Annotated[str, Field(min_length=2, max_length=45)]] = Field(
+        description="IPv4 and IPv6 addresses beside the devices' own.",
         default_factory=list,
         max_length=64,
         json_schema_extra={
@@ -133,52 +138,57 @@ class DeviceCertificateSpec(Model):
     renew_before: Annotated[Duration, Field(json_schema_extra=_BEFORE)] | None = Field(
         None, description="How long before its end it is renewed; at most, and unless given, a third of its lifetime."
     )
-    renew_before_percentage: Annotated[int, Field(ge=1, le=99)] | None = None
+    renew_before_percentage: Annotated[int, Field(ge=1, le=99)] | None = Field(
+        None, description="The same, in percent of the lifetime."
+    )
     secret_name: Name | None = Field(None, description="Secret to which the proven key pair is copied for others.")
 
 
 class Effective(Model):
     """What the spec's defaults came to."""
 
-    duration: Text | None = None
-    renew_before: Text | None = None
-    algorithm: Text | None = None
+    duration: Text | None = Field(None, description="Lifetime of the certificate.")
+    renew_before: Text | None = Field(None, description="How long before its end it is renewed.")
+    algorithm: Text | None = Field(None, description="Kind and size of the key.")
 
 
 class Member(Model):
     """One of the devices."""
 
-    name: Text
+    name: Text = Field(description="Name of the Device.")
     turn: Count | None = Field(None, description="The revision that this device may install.")
-    turn_time: Time | None = None
-    installed: Count | None = None
-    secure: bool | None = None
-    reason: Text | None = None
-    message: Text | None = None
+    turn_time: Time | None = Field(None, description="Since when.")
+    installed: Count | None = Field(None, description="The revision that it serves.")
+    secure: bool | None = Field(None, description="Whether browsers that trust the CA accept the connection.")
+    reason: Text | None = Field(None, description="Why not, in one word.")
+    message: Text | None = Field(None, description="Why not, and the next move.")
 
 
 class HandledRequests(Model):
     """Annotations that were carried out."""
 
-    renew: LongText | None = None
+    renew: LongText | None = Field(None, description="Value of devicecert.io/renew.")
 
 
 class DeviceCertificateStatus(Model):
     """What came of it."""
 
-    observed_generation: int | None = None
-    revision: Count | None = None
-    certificate: Served | None = None
+    observed_generation: int | None = Field(
+        None, description="Generation of the spec that this status is about; -1 before the first pass."
+    )
+    revision: Count | None = Field(None, description="Number of the wanted revision; 0 before the first.")
+    certificate: Served | None = Field(None, description="What the wanted revision says.")
     effective: Effective | None = None
     devices: list[Member] | None = Field(
         None,
+        description="Each device, sorted by name.",
         max_length=64,
         json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]},
     )
-    renewal_time: Time | None = None
-    failed_attempts: Count | None = None
-    next_attempt_time: Time | None = None
-    last_failure_time: Time | None = None
+    renewal_time: Time | None = Field(None, description="When the next revision is issued.")
+    failed_attempts: Count | None = Field(None, description="Failures to issue in a row.")
+    next_attempt_time: Time | None = Field(None, description="Nothing is issued before.")
+    last_failure_time: Time | None = Field(None, description="When issuing failed last.")
     handled_requests: HandledRequests | None = None
     conditions: list[Condition] | None = Field(None, max_length=16, json_schema_extra=CONDITIONS)
 

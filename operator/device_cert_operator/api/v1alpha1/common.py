@@ -23,14 +23,17 @@ class Model(BaseModel):
 
 def rules(*pairs: tuple[str, str]) -> ConfigDict:
     """CEL rules beside the model they belong to: (rule, message that says what to do)."""
-    return ConfigDict(
-        json_schema_extra={"x-kubernetes-validations": [{"rule": rule, "message": message} for rule, message in pairs]}
-    )
+    return ConfigDict(json_schema_extra=rules_on(*pairs))
 
 
 def rule(expression: str, message: str) -> dict[str, Any]:
-    """CEL rules on a field, for `Field(json_schema_extra=…)`."""
-    return {"x-kubernetes-validations": [{"rule": expression, "message": message}]}
+    """A CEL rule on a field, for `Field(json_schema_extra=…)`."""
+    return rules_on((expression, message))
+
+
+def rules_on(*pairs: tuple[str, str]) -> dict[str, Any]:
+    """Several CEL rules on a field."""
+    return {"x-kubernetes-validations": [{"rule": rule, "message": message} for rule, message in pairs]}
 
 
 Text = Annotated[str, Field(max_length=256)]
@@ -52,33 +55,35 @@ class SecretRef(Model):
 class Condition(Model):
     """A condition as the Kubernetes API conventions define it."""
 
-    type: Text
-    status: Annotated[str, Field(json_schema_extra={"enum": ["True", "False", "Unknown"]})]
-    reason: Text | None = None
-    message: LongText | None = None
-    observed_generation: int | None = None
-    last_transition_time: Time | None = None
+    type: Text = Field(description="Name of the condition.")
+    status: Annotated[str, Field(json_schema_extra={"enum": ["True", "False", "Unknown"]})] = Field(
+        description="True, False or Unknown."
+    )
+    reason: Text | None = Field(None, description="Why, in one word.")
+    message: LongText | None = Field(None, description="Why, and the next move.")
+    observed_generation: int | None = Field(None, description="Generation of the spec that it is about.")
+    last_transition_time: Time | None = Field(None, description="When status changed last.")
 
 
 class Served(Model):
     """What a certificate says, as far as people ask for it."""
 
     fingerprint: Text | None = Field(None, description="SHA-256 over the DER, hex.")
-    subject: LongText | None = None
-    issuer: LongText | None = None
-    serial_number: Text | None = None
-    not_before: Time | None = None
-    not_after: Time | None = None
-    dns_names: list[Text] | None = Field(None, max_length=64)
-    ip_addresses: list[Text] | None = Field(None, max_length=64)
+    subject: LongText | None = Field(None, description="RFC 4514.")
+    issuer: LongText | None = Field(None, description="RFC 4514.")
+    serial_number: Text | None = Field(None, description="Hex.")
+    not_before: Time | None = Field(None, description="Valid from.")
+    not_after: Time | None = Field(None, description="Valid until.")
+    dns_names: list[Text] | None = Field(None, description="Of its subject alternative name.", max_length=64)
+    ip_addresses: list[Text] | None = Field(None, description="Of its subject alternative name.", max_length=64)
 
 
 class RevisionRef(Model):
     """A revision of a certificate: a Secret and what is in it."""
 
-    number: Count | None = None
-    secret_name: Text | None = None
-    fingerprint: Text | None = None
+    number: Count | None = Field(None, description="Counts up with each certificate issued.")
+    secret_name: Text | None = Field(None, description="Secret that holds it.")
+    fingerprint: Text | None = Field(None, description="SHA-256 over the DER, hex.")
 
 
 CONDITIONS: dict[str, Any] = {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]}

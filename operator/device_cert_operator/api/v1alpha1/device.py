@@ -1,6 +1,6 @@
 """Kind `Device`: one physical thing and how to reach it."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -22,9 +22,20 @@ from device_cert_operator.api.v1alpha1.common import (
     Time,
     rule,
     rules,
+    rules_on,
 )
 
+_SMALL_ENOUGH = "cidr(s).prefixLength() >= (cidr(s).ip().family() == 4 ? 20 : 116)"
+_SIZES = str([2**bits for bits in range(12, -1, -1)])
 _CIDR = Annotated[str, Field(max_length=49)]
+
+
+def _is_host(field: str) -> dict[str, Any]:
+    """What looks like an address must be one."""
+    return rule(
+        "!self.matches('^[0-9.]+$') && !self.contains(':') || isIP(self)",
+        f"{field} must be a valid IPv4 or IPv6 address without zone and brackets, or a DNS name",
+    )
 
 
 class Locate(Model):
@@ -34,10 +45,16 @@ class Locate(Model):
         min_length=1,
         max_length=16,
         description="Subnets such as 192.168.1.0/24; at most a /20 (IPv6: /116) each, 4096 addresses in all.",
-        json_schema_extra=rule(
-            "self.all(s, isCIDR(s) && (cidr(s).ip().family() == 4 ? cidr(s).prefixLength() >= 20 : "
-            "cidr(s).prefixLength() >= 116))",
-            "each subnet must be a CIDR such as 192.168.1.0/24, no larger than /20 (IPv6: /116)",
+        json_schema_extra=rules_on(
+            (
+                f"self.all(s, isCIDR(s) && {_SMALL_ENOUGH})",
+                "each subnet must be a CIDR such as 192.168.1.0/24, no larger than /20 (IPv6: /116)",
+            ),
+            (
+                f"self.map(s, isCIDR(s) && {_SMALL_ENOUGH} ? {_SIZES}[cidr(s).prefixLength() - "
+                "(cidr(s).ip().family() == 4 ? 20 : 116)] : 0).sum() <= 4096",
+                "the subnets hold more than 4096 addresses in all: name smaller ones, or fewer",
+            ),
         ),
     )
 
@@ -52,10 +69,7 @@ class Address(Model):
             max_length=253,
             pattern=HOST,
             description="IPv4 or IPv6 address (no zone, no brackets) or DNS name.",
-            json_schema_extra=rule(
-                "!self.matches('^[0-9.]+$') && !self.contains(':') || isIP(self)",
-                "host must be a valid IPv4 or IPv6 address without zone and brackets, or a DNS name",
-            ),
+            json_schema_extra=_is_host("host"),
         ),
     ]
     https_port: Port = Field(443, description="Port of the device's HTTPS server.")
@@ -68,8 +82,8 @@ class Address(Model):
 class CARef(Model):
     """The CA that the device's certificate must chain to before it is logged in to."""
 
-    kind: Literal["ConfigMap", "Secret"] = "ConfigMap"
-    name: Name
+    kind: Literal["ConfigMap", "Secret"] = Field("ConfigMap", description="Kind of the object that holds the CA.")
+    name: Name = Field(description="Its name; it is in the same namespace and labelled devicecert.io/use: ca.")
     key: Annotated[str, Field(max_length=253, pattern="^[-._a-zA-Z0-9]+$")] = Field(
         "ca.crt", description="Key of the data with the PEM certificate."
     )
@@ -117,15 +131,19 @@ class Connection(Model):
 class Identity(Model):
     """What must be so for the device to be the one that is meant."""
 
-    serial_number: Text | None = None
-    mac_address: Annotated[str, Field(max_length=17, pattern="^([0-9a-fA-F]{2}[:-]){5}[0-9a-fA-F]{2}$")] | None = None
+    serial_number: Text | None = Field(None, description="Serial number as the device tells it after log-in.")
+    mac_address: Annotated[str, Field(max_length=17, pattern="^([0-9a-fA-F]{2}[:-]){5}[0-9a-fA-F]{2}$")] | None = Field(
+        None, description="One of its network interfaces' addresses, with colons or dashes."
+    )
     public_key_sha256: Sha256 | None = Field(None, alias="publicKeySHA256", description="Of the key it serves now.")
 
 
 class Clock(Model):
     """What to do about the device's clock."""
 
-    policy: Literal["Sync", "Report"] = "Sync"
+    policy: Literal["Sync", "Report"] = Field(
+        "Sync", description="Sync: set it when it is off, keeping zone and NTP. Report: only tell."
+    )
     max_offset: Annotated[
         Duration,
         Field(
@@ -135,9 +153,14 @@ class Clock(Model):
             )
         ),
     ] = Field("30s", description="How far the clock may be off.")
-    ntp_servers: list[Annotated[str, Field(min_length=1, max_length=253, pattern=HOST)]] | None = Field(
-        None, max_length=4, description="Where given, the device is put on NTP with these servers."
-    )
+    ntp_servers: (
+        list[
+            Annotated[
+                str, Field(min_length=1, max_length=253, pattern=HOST, json_schema_extra=_is_host("each of ntpServers"))
+            ]
+        ]
+        | None
+    ) = Field(None, max_length=4, description="Where given, the device is put on NTP with these servers.")
 
 
 class HTTPS(Model):
@@ -149,7 +172,9 @@ class HTTPS(Model):
 class Reboot(Model):
     """When the device may be restarted."""
 
-    policy: Literal["WhenNeeded", "Never"] = "WhenNeeded"
+    policy: Literal["WhenNeeded", "Never"] = Field(
+        "WhenNeeded", description="WhenNeeded: at most 2 a day for one cause. Never: a person restarts it."
+    )
 
 
 class DeviceSpec(Model):
@@ -184,7 +209,7 @@ class DeviceSpec(Model):
 class AddressStatus(Model):
     """Where the device is."""
 
-    declared: Text | None = None
+    declared: Text | None = Field(None, description="spec.address.host of the last pass.")
     current: Text | None = Field(None, description="Where it was last proven.")
     reported: list[Text] | None = Field(None, max_length=64, description="What the device says of itself.")
 
@@ -192,101 +217,114 @@ class AddressStatus(Model):
 class IdentityStatus(Model):
     """Who the device is."""
 
-    manufacturer: Text | None = None
-    model: Text | None = None
-    firmware_version: Text | None = None
-    serial_number: Text | None = None
-    mac_addresses: list[Text] | None = Field(None, max_length=64)
+    manufacturer: Text | None = Field(None, description="As the device tells it.")
+    model: Text | None = Field(None, description="As the device tells it.")
+    firmware_version: Text | None = Field(None, description="As the device tells it.")
+    serial_number: Text | None = Field(None, description="As the device tells it.")
+    mac_addresses: list[Text] | None = Field(None, description="Of its network interfaces.", max_length=64)
     public_key_sha256: Text | None = Field(None, alias="publicKeySHA256", description="Key learned or accepted.")
-    proven_by: Text | None = None
+    proven_by: Text | None = Field(
+        None,
+        description="What showed that it is the device that is meant: Revision, Pin, Learned, Accepted or Verified.",
+    )
 
 
 class ClockStatus(Model):
     """The clock; the offset is written only while it is beyond what is allowed."""
 
-    source: Text | None = None
-    offset: Text | None = None
+    source: Text | None = Field(None, description="Who sets it: Manual, NTP or Unknown.")
+    offset: Text | None = Field(None, description="Device minus operator, such as -1h2m.")
 
 
 class CertificateRef(Model):
     """The DeviceCertificate that holds this Device."""
 
-    name: Text | None = None
-    uid: Text | None = None
+    name: Text | None = Field(None, description="Its name.")
+    uid: Text | None = Field(None, description="Its uid: another one of the same name does not hold the Device.")
 
 
 class ActivatingRevision(RevisionRef):
     """A revision that is being activated."""
 
-    since: Time | None = None
-    previous_handle: LongText | None = None
-    previous_fingerprint: Text | None = None
-    rolling_back: bool | None = None
+    since: Time | None = Field(None, description="When it began.")
+    previous_handle: LongText | None = Field(
+        None, description="The device's own id of what it served before, to go back to."
+    )
+    previous_fingerprint: Text | None = Field(None, description="What it served before.")
+    rolling_back: bool | None = Field(
+        None, description="Whether the device is being put back to what it served before."
+    )
 
 
 class FailedRevision(RevisionRef):
     """A revision that this device could not serve."""
 
-    reason: Text | None = None
-    attempts: Count | None = None
-    next_attempt_time: Time | None = None
+    reason: Text | None = Field(None, description="Why, in one word.")
+    attempts: Count | None = Field(None, description="How often it was tried.")
+    next_attempt_time: Time | None = Field(None, description="When it is tried again.")
 
 
 class RevisionStatus(Model):
     """Which revisions the device has, is getting, and could not take."""
 
-    installed: RevisionRef | None = None
-    previous: RevisionRef | None = None
-    activating: ActivatingRevision | None = None
-    failed: FailedRevision | None = None
+    installed: RevisionRef | None = Field(None, description="On the device and served.")
+    previous: RevisionRef | None = Field(None, description="Served before that.")
+    activating: ActivatingRevision | None = Field(
+        None, description="Being put into use; finished or rolled back before anything else."
+    )
+    failed: FailedRevision | None = Field(None, description="Could not be served; binds this revision only.")
 
 
 class CredentialsStatus(Model):
     """The log-in budget of the present user name and password."""
 
-    version: Text | None = None
-    state: Text | None = None
-    refused: Count | None = None
-    next_probe_time: Time | None = None
+    version: Text | None = Field(None, description="Tells versions of the Secret's data apart; reveals nothing.")
+    state: Text | None = Field(None, description="Untried, Accepted or Refused.")
+    refused: Count | None = Field(None, description="How often the device refused this version.")
+    next_probe_time: Time | None = Field(None, description="When a version that worked before is tried once more.")
 
 
 class DeviceHandledRequests(Model):
     """Annotations that were carried out."""
 
-    reboot: LongText | None = None
+    reboot: LongText | None = Field(None, description="Value of devicecert.io/reboot.")
 
 
 class RebootStatus(Model):
     """The last restart that we asked for."""
 
-    time: Time | None = None
-    cause: Text | None = None
-    count: Count | None = None
-    first_time: Time | None = None
+    time: Time | None = Field(None, description="When.")
+    cause: Text | None = Field(None, description="Why.")
+    count: Count | None = Field(None, description="How often for this cause within a day.")
+    first_time: Time | None = Field(None, description="When that day began.")
 
 
 class AttemptsStatus(Model):
     """Back-off."""
 
-    failures: Count | None = None
-    next_time: Time | None = None
+    failures: Count | None = Field(None, description="Failures in a row.")
+    next_time: Time | None = Field(None, description="Nothing is tried before.")
 
 
 class DeviceStatus(Model):
     """What was observed."""
 
-    observed_generation: int | None = None
+    observed_generation: int | None = Field(
+        None, description="Generation of the spec that this status is about; -1 before the first pass."
+    )
     address: AddressStatus | None = None
     identity: IdentityStatus | None = None
     clock: ClockStatus | None = None
     served: Served | None = None
     certificate_ref: CertificateRef | None = None
     revision: RevisionStatus | None = None
-    capabilities: list[Text] | None = Field(None, max_length=64)
+    capabilities: list[Text] | None = Field(
+        None, description="What the device can do, as its driver found.", max_length=64
+    )
     credentials: CredentialsStatus | None = None
     handled_requests: DeviceHandledRequests | None = None
     last_reboot: RebootStatus | None = None
-    unreachable_since: Time | None = None
+    unreachable_since: Time | None = Field(None, description="Since when it has not answered.")
     attempts: AttemptsStatus | None = None
     conditions: list[Condition] | None = Field(None, max_length=16, json_schema_extra=CONDITIONS)
 
