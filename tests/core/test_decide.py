@@ -1,0 +1,549 @@
+"""What is done for a Device: a sentence, a situation, the next step or the reason to rest."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from device_cert_operator.core.decide import decide
+from device_cert_operator.core.identity import Recognition
+from device_cert_operator.core.installation import ACTIVATION, alias_prefix, key_type_of
+from device_cert_operator.core.model import (
+    AddressPolicy,
+    Capabilities,
+    ClockPolicy,
+    ClockReading,
+    ClockSource,
+    DeviceIdentity,
+    KeyType,
+    Management,
+    NotServed,
+    RebootPolicy,
+    Security,
+)
+from device_cert_operator.core.situation import Situation
+from device_cert_operator.core.status import Activating, DeviceStatus, FailedRevision, RebootStatus, RevisionState
+from device_cert_operator.core.steps import (
+    Activate,
+    BeginActivation,
+    BeginRollBack,
+    EnableHTTPS,
+    ForgetPrevious,
+    Install,
+    Locate,
+    LogIn,
+    ReadInventory,
+    Reboot,
+    RecordFailed,
+    RecordInstalled,
+    RecordReboot,
+    Remove,
+    Rest,
+    SetClock,
+    State,
+    UseNTP,
+)
+from device_cert_operator.core.verdict import ALL, Fault, Verdict
+from device_cert_operator.errors import CredentialsRejected, DeviceBusy, DeviceUnreachable
+from device_cert_operator.reasons import Reason
+from tests.support.situations import (
+    AWAY,
+    KEY,
+    NOW,
+    STRANGER,
+    assignment,
+    desired,
+    facts,
+    inventory,
+    report,
+    revision,
+    served,
+    situation,
+    stored,
+    with_revision_state,
+)
+
+R1, R2 = revision(1, "a"), revision(2, "b")
+ALIAS = alias_prefix(KEY)
+PLAIN = Recognition("Plaintext", Reason.KEY_KNOWN, "", may_log_in=True)
+SUBNETS = {"locate_subnets": ("10.0.0.0/28",)}
+INSTALLED = DeviceStatus(observed_generation=1, revision=RevisionState(installed=R1.ref))
+NEW_TURN = situation(assignment=assignment(R2, R1), report=report())
+ACTIVATING = Activating(R2.ref, NOW - timedelta(seconds=1), "path-1", "a" * 64)
+UNDER_WAY = with_revision_state(NEW_TURN, activating=ACTIVATING)
+LATE = with_revision_state(NEW_TURN, activating=replace(ACTIVATING, since=NOW - timedelta(seconds=30)))
+TOO_LATE = with_revision_state(NEW_TURN, activating=replace(ACTIVATING, since=NOW - timedelta(minutes=5)))
+ROLLING = replace(ACTIVATING, rolling_back=True)
+STORE = inventory(stored("path-1", "a", ALIAS + "r1", tls=True), stored("path-2", "b", ALIAS + "r2"))
+STORE_NEW = inventory(stored("path-1", "a", ALIAS + "r1"), stored("path-2", "b", ALIAS + "r2", tls=True))
+NO_REBOOT = report(capabilities=replace(report().capabilities, can_reboot=False))
+REBOOTED = RebootStatus(NOW - timedelta(minutes=3), ACTIVATION)
+
+
+def at(offset: timedelta | None, source: ClockSource = ClockSource.MANUAL, *ntp: str) -> ClockReading:
+    return ClockReading(source, offset, ntp_servers=ntp)
+
+
+def rest(reason: Reason, state: State = State.HELD) -> tuple[State, Reason]:
+    return state, reason
+
+
+CASES = [
+    ("a secure device at rest", situation(), rest(Reason.SETTLED, State.SETTLED)),
+    ("paused", situation(desired=desired(paused=True)), rest(Reason.PAUSED)),
+    # reaching it
+    ("away, nowhere to look", situation(served=AWAY, recognition=None), rest(Reason.DEVICE_UNREACHABLE)),
+    (
+        "away, findable",
+        situation(served=AWAY, recognition=None, desired=desired(**SUBNETS), can_be_found=True),
+        Locate(),
+    ),
+    (
+        "away, no key to find it by",
+        situation(served=AWAY, recognition=None, desired=desired(**SUBNETS)),
+        rest(Reason.DEVICE_UNREACHABLE),
+    ),
+    (
+        "away, searched already",
+        situation(
+            served=AWAY,
+            recognition=None,
+            desired=desired(**SUBNETS),
+            can_be_found=True,
+            done=frozenset({Locate}),
+            searched=True,
+        ),
+        rest(Reason.DEVICE_UNREACHABLE),
+    ),
+    (
+        "away just after a reboot",
+        situation(
+            served=AWAY,
+            recognition=None,
+            status=replace(INSTALLED, last_reboot=RebootStatus(NOW - timedelta(seconds=9), "x")),
+        ),
+        rest(Reason.DEVICE_RESTARTING, State.WAITING),
+    ),
+    (
+        "HTTP answers, HTTPS does not",
+        situation(served=AWAY, recognition=None, plain_answers=True),
+        rest(Reason.HTTPS_OFF),
+    ),
+    ("a stranger answers", situation(recognition=STRANGER), rest(Reason.IDENTITY_UNCONFIRMED)),
+    (
+        "a stranger answers, ours may be elsewhere",
+        situation(recognition=STRANGER, desired=desired(**SUBNETS), can_be_found=True),
+        Locate(),
+    ),
+    (
+        "found elsewhere under Report",
+        situation(
+            served=AWAY,
+            recognition=None,
+            found_elsewhere="10.0.0.9",
+            desired=desired(address_policy=AddressPolicy.REPORT),
+        ),
+        rest(Reason.DEVICE_UNREACHABLE),
+    ),
+    # logging in
+    ("the routine log-in", situation(full_check_due=True), LogIn()),
+    ("a new turn wants a log-in", replace(NEW_TURN, report=None), LogIn()),
+    (
+        "a refused log-in",
+        situation(login_error=CredentialsRejected("no")),
+        rest(Reason.CREDENTIALS_REJECTED),
+    ),
+    ("a busy device", situation(login_error=DeviceBusy("later")), rest(Reason.DEVICE_BUSY, State.WAITING)),
+    ("no answer to a log-in", situation(login_error=DeviceUnreachable("gone")), rest(Reason.DEVICE_UNREACHABLE)),
+    (
+        "another serial number than before",
+        situation(
+            report=report(),
+            status=replace(INSTALLED, identity=replace(INSTALLED.identity, device=DeviceIdentity(serial_number="X"))),
+        ),
+        rest(Reason.IDENTITY_MISMATCH),
+    ),
+    # the clock
+    ("a clock that is off", situation(report=report(clock=at(timedelta(hours=1)))), SetClock()),
+    (
+        "a clock that stays off",
+        situation(report=report(clock=at(timedelta(hours=1))), done=frozenset({SetClock})),
+        rest(Reason.SETTLED, State.SETTLED),
+    ),
+    (
+        "a clock that is only reported",
+        situation(report=report(clock=at(timedelta(hours=1))), desired=desired(clock_policy=ClockPolicy.REPORT)),
+        rest(Reason.SETTLED, State.SETTLED),
+    ),
+    (
+        "NTP is never turned into manual",
+        situation(report=report(clock=at(timedelta(hours=1), ClockSource.NTP, "a"))),
+        rest(Reason.SETTLED, State.SETTLED),
+    ),
+    (
+        "our own clock is off",
+        situation(report=report(clock=at(timedelta(hours=1))), operator_clock_error=timedelta(minutes=2)),
+        rest(Reason.SETTLED, State.SETTLED),
+    ),
+    ("a clock that nobody tells", situation(report=report(clock=at(None))), rest(Reason.SETTLED, State.SETTLED)),
+    (
+        "NTP servers are asked for",
+        situation(report=report(), desired=desired(ntp_servers=("a",))),
+        UseNTP(),
+    ),
+    (
+        "NTP servers were just set and are not shown",
+        situation(report=report(), desired=desired(ntp_servers=("a",)), done=frozenset({UseNTP})),
+        rest(Reason.SETTLED, State.SETTLED),
+    ),
+    (
+        "NTP servers asked for under Report",
+        situation(report=report(), desired=desired(ntp_servers=("a",), clock_policy=ClockPolicy.REPORT)),
+        rest(Reason.SETTLED, State.SETTLED),
+    ),
+    # requests
+    (
+        "a reboot is asked for",
+        situation(report=report(), desired=desired(reboot_request="now")),
+        RecordReboot("now", execute=True),
+    ),
+    (
+        "a reboot asked for at the first pass",
+        situation(report=report(), desired=desired(reboot_request="now"), status=DeviceStatus()),
+        RecordReboot("now", execute=False),
+    ),
+    (
+        "a reboot that was handled",
+        situation(
+            report=report(), desired=desired(reboot_request="now"), status=replace(INSTALLED, handled_reboot="now")
+        ),
+        rest(Reason.SETTLED, State.SETTLED),
+    ),
+    ("a recorded reboot is carried out", situation(report=report(), reboot_now="now"), Reboot("now")),
+    # HTTPS over HTTP
+    (
+        "HTTPS is switched on",
+        situation(
+            served=AWAY,
+            plain_answers=True,
+            recognition=PLAIN,
+            report=report(https_enabled=False),
+            desired=desired(security=Security.PLAINTEXT),
+        ),
+        EnableHTTPS(),
+    ),
+    (
+        "HTTPS was switched on",
+        situation(
+            served=AWAY,
+            plain_answers=True,
+            recognition=PLAIN,
+            report=report(https_enabled=False),
+            desired=desired(security=Security.PLAINTEXT),
+            done=frozenset({EnableHTTPS}),
+        ),
+        rest(Reason.DEVICE_RESTARTING, State.WAITING),
+    ),
+    (
+        "HTTPS may not be switched on",
+        situation(
+            served=AWAY,
+            plain_answers=True,
+            recognition=PLAIN,
+            report=report(https_enabled=False),
+            desired=desired(security=Security.PLAINTEXT, ensure_https=False),
+        ),
+        rest(Reason.HTTPS_OFF),
+    ),
+    # installing
+    ("a turn reads the store first", NEW_TURN, ReadInventory()),
+    (
+        "then uploads",
+        replace(NEW_TURN, inventory=inventory(stored("path-1", "a", ALIAS + "r1", tls=True))),
+        Install(R2),
+    ),
+    (
+        "an upload that was not stored",
+        replace(NEW_TURN, inventory=inventory(stored("p", "c", tls=True)), done=frozenset({Install})),
+        RecordFailed(Reason.NOT_SERVED),
+    ),
+    (
+        "a full store: an old one of ours makes room",
+        replace(
+            NEW_TURN,
+            inventory=inventory(stored("p", "c", tls=True), stored("old", "a", ALIAS + "r1"), free=0),
+        ),
+        Remove("old", ALIAS + "r1"),
+    ),
+    (
+        "a full store without anything of ours",
+        replace(NEW_TURN, inventory=inventory(stored("p", "c", tls=True), free=0)),
+        Install(R2),
+    ),
+    ("then persists the intent", replace(NEW_TURN, inventory=STORE), BeginActivation(R2)),
+    (
+        "over HTTP no key may travel",
+        replace(NEW_TURN, recognition=PLAIN),
+        rest(Reason.PLAINTEXT_KEY_REFUSED),
+    ),
+    (
+        "a device that takes no keys",
+        replace(NEW_TURN, report=report(capabilities=Capabilities())),
+        rest(Reason.UNSUPPORTED),
+    ),
+    (
+        "a device that takes RSA only",
+        replace(
+            NEW_TURN,
+            report=report(
+                capabilities=Capabilities(can_install_key_pair=True, key_types=frozenset({KeyType.RSA_2048}))
+            ),
+        ),
+        rest(Reason.KEY_TYPE_REFUSED),
+    ),
+    (
+        "a revision that failed waits",
+        with_revision_state(NEW_TURN, failed=FailedRevision(R2.ref, "RolledBack", 2, NOW + timedelta(minutes=1))),
+        rest(Reason.ROLLED_BACK),
+    ),
+    (
+        "and is tried again",
+        with_revision_state(NEW_TURN, failed=FailedRevision(R2.ref, "RolledBack", 2, NOW)),
+        ReadInventory(),
+    ),
+    # activating
+    ("an unfinished activation reads the store", UNDER_WAY, ReadInventory()),
+    ("without a log-in it asks for one", replace(UNDER_WAY, report=None), LogIn()),
+    (
+        "with a log-in that failed it waits",
+        replace(UNDER_WAY, report=None, recognition=None, served=NotServed("10.0.0.1", 443, "x", answers=True)),
+        rest(Reason.DEVICE_RESTARTING, State.WAITING),
+    ),
+    ("it activates", replace(UNDER_WAY, inventory=STORE), Activate("path-2")),
+    (
+        "it waits a little",
+        replace(UNDER_WAY, inventory=STORE_NEW, done=frozenset({Activate})),
+        rest(Reason.INSTALLING, State.WAITING),
+    ),
+    ("then tries a restart", replace(LATE, inventory=STORE_NEW), Reboot(ACTIVATION)),
+    (
+        "at once where the device needs one",
+        replace(
+            UNDER_WAY,
+            inventory=STORE_NEW,
+            report=report(capabilities=replace(report().capabilities, needs_reboot=True)),
+        ),
+        Reboot(ACTIVATION),
+    ),
+    (
+        "unless restarts are forbidden",
+        replace(LATE, inventory=STORE_NEW, desired=desired(reboot_policy=RebootPolicy.NEVER)),
+        rest(Reason.REBOOT_NEEDED),
+    ),
+    (
+        "or there were two today",
+        replace(
+            LATE,
+            inventory=STORE_NEW,
+            status=replace(
+                LATE.status,
+                last_reboot=RebootStatus(NOW - timedelta(hours=2), ACTIVATION, 2, NOW - timedelta(hours=3)),
+            ),
+        ),
+        rest(Reason.REBOOT_NEEDED),
+    ),
+    (
+        "two yesterday do not count",
+        replace(
+            LATE,
+            inventory=STORE_NEW,
+            status=replace(
+                LATE.status,
+                last_reboot=RebootStatus(NOW - timedelta(hours=20), ACTIVATION, 2, NOW - timedelta(hours=30)),
+            ),
+        ),
+        Reboot(ACTIVATION),
+    ),
+    (
+        "after the restart it waits",
+        replace(
+            LATE,
+            inventory=STORE_NEW,
+            status=replace(LATE.status, last_reboot=RebootStatus(NOW - timedelta(seconds=5), ACTIVATION)),
+        ),
+        rest(Reason.INSTALLING, State.WAITING),
+    ),
+    ("then rolls back", replace(TOO_LATE, inventory=STORE_NEW, report=NO_REBOOT), None),
+    (
+        "with nothing to go back to it gives up",
+        with_revision_state(
+            replace(TOO_LATE, inventory=STORE_NEW, report=NO_REBOOT),
+            activating=replace(ACTIVATING, since=NOW - timedelta(minutes=5), previous_handle=None),
+        ),
+        RecordFailed(Reason.NOT_SERVED),
+    ),
+    ("a lost certificate", replace(UNDER_WAY, inventory=inventory()), RecordFailed(Reason.NOT_SERVED)),
+    ("the new one is served", replace(UNDER_WAY, served=served("b")), RecordInstalled(R2)),
+    (
+        "it is served and its Secret is gone",
+        replace(UNDER_WAY, served=served("b"), assignment=assignment(R1)),
+        RecordFailed(Reason.NOT_SERVED),
+    ),
+    (
+        "the handshake fails while our session holds: roll back at once",
+        replace(LATE, inventory=STORE_NEW, served=AWAY, session_alive=True, done=frozenset({Activate})),
+        None,
+    ),
+    (
+        "HTTP answering meanwhile changes nothing",
+        replace(
+            LATE, inventory=STORE_NEW, served=AWAY, session_alive=True, plain_answers=True, done=frozenset({Activate})
+        ),
+        None,
+    ),
+    # rolling back
+    (
+        "the previous one is put back",
+        with_revision_state(replace(NEW_TURN, inventory=STORE_NEW, served=served("b")), activating=ROLLING),
+        Activate("path-1"),
+    ),
+    (
+        "the store is read for that",
+        with_revision_state(replace(NEW_TURN, served=served("b")), activating=ROLLING),
+        ReadInventory(),
+    ),
+    (
+        "and a log-in is made",
+        with_revision_state(replace(NEW_TURN, served=served("b"), report=None), activating=ROLLING),
+        LogIn(),
+    ),
+    (
+        "without a session it waits",
+        with_revision_state(replace(NEW_TURN, served=served("c"), report=None, recognition=None), activating=ROLLING),
+        rest(Reason.ROLLING_BACK, State.WAITING),
+    ),
+    ("the previous one is served", with_revision_state(NEW_TURN, activating=ROLLING), RecordFailed(Reason.ROLLED_BACK)),
+    (
+        "it waits for it",
+        with_revision_state(replace(NEW_TURN, inventory=STORE, served=served("c")), activating=ROLLING),
+        rest(Reason.ROLLING_BACK, State.WAITING),
+    ),
+    (
+        "tries a restart",
+        with_revision_state(
+            replace(NEW_TURN, inventory=STORE, served=served("c")),
+            activating=replace(ROLLING, since=NOW - timedelta(seconds=30)),
+        ),
+        Reboot(ACTIVATION),
+    ),
+    (
+        "and gives up",
+        with_revision_state(
+            replace(NEW_TURN, inventory=STORE, served=served("c"), report=NO_REBOOT),
+            activating=replace(ROLLING, since=NOW - timedelta(minutes=5)),
+        ),
+        RecordFailed(Reason.NOT_SERVED),
+    ),
+    # afterwards
+    (
+        "what is served is recorded",
+        situation(status=DeviceStatus(observed_generation=1)),
+        RecordInstalled(R1),
+    ),
+    (
+        "old objects are looked for",
+        with_revision_state(situation(report=report()), previous=R2.ref),
+        ReadInventory(),
+    ),
+    (
+        "and removed",
+        with_revision_state(
+            situation(
+                report=report(), inventory=inventory(stored("p", "a", tls=True), stored("old", "b", ALIAS + "r2"))
+            ),
+            previous=R2.ref,
+        ),
+        Remove("old", ALIAS + "r2"),
+    ),
+    (
+        "but not those that the device kept, nor those of others",
+        with_revision_state(
+            situation(
+                report=report(),
+                kept_objects=frozenset({"old"}),
+                inventory=inventory(
+                    stored("p", "a", ALIAS + "r1", tls=True),
+                    stored("old", "b", ALIAS + "r2"),
+                    stored("theirs", "b", "vpn"),
+                    stored("used", "b", ALIAS + "r2", elsewhere=True),
+                    stored("unknown", "d", ALIAS + "r9"),
+                ),
+            ),
+            previous=R2.ref,
+        ),
+        ForgetPrevious(),
+    ),
+    (
+        "nothing is removed before the verdict is good",
+        with_revision_state(
+            situation(report=report(), verdict=Verdict((Fault(Reason.ADDRESS_NOT_IN_CERTIFICATE, "no", ALL),))),
+            previous=R2.ref,
+        ),
+        rest(Reason.SETTLED, State.SETTLED),
+    ),
+    (
+        "nothing is issued yet",
+        situation(assignment=assignment(None), status=DeviceStatus(observed_generation=1)),
+        rest(Reason.SETTLED, State.SETTLED),
+    ),
+    # brakes
+    (
+        "an observed device is not changed",
+        situation(report=report(clock=at(timedelta(hours=1))), desired=desired(management=Management.OBSERVE)),
+        rest(Reason.OBSERVE_ONLY),
+    ),
+    (
+        "nor any in a dry run",
+        situation(report=report(clock=at(timedelta(hours=1))), dry_run=True),
+        rest(Reason.OBSERVE_ONLY),
+    ),
+]
+
+
+@pytest.mark.parametrize(("s", "wanted"), [case[1:] for case in CASES], ids=[case[0] for case in CASES])
+def test_the_next_step(s: Situation, wanted: object) -> None:
+    plan = decide(s)
+    if wanted is None:
+        assert isinstance(plan.next, BeginRollBack)
+    elif isinstance(wanted, tuple):
+        assert isinstance(plan.next, Rest), plan.next
+        assert (plan.next.state, plan.next.reason) == wanted, plan.next
+    else:
+        assert plan.next == wanted
+
+
+@pytest.mark.parametrize("s", [case[1] for case in CASES], ids=[case[0] for case in CASES])
+def test_every_finding_has_a_sentence(s: Situation) -> None:
+    for finding in decide(s).findings:
+        assert finding.message.strip()
+        assert isinstance(finding.reason, Reason)
+
+
+def test_the_key_type_of_a_revision_is_named_as_devices_list_it() -> None:
+    assert key_type_of(R1) == KeyType.ECDSA_P256
+    assert key_type_of(replace(R1, facts=facts(key_type="RSA", key_bits=2048, curve=None))) == KeyType.RSA_2048
+
+
+@pytest.mark.parametrize(
+    ("offset", "told"),
+    [
+        (timedelta(seconds=31), "31 s ahead of the operator's"),
+        (timedelta(minutes=-5), "5 min behind the operator's"),
+        (timedelta(hours=3), "3 h ahead of the operator's"),
+        (timedelta(days=-365), "365 d behind the operator's"),
+    ],
+)
+def test_an_offset_is_told_in_words(offset: timedelta, told: str) -> None:
+    from device_cert_operator.core.checks import describe_offset
+
+    assert describe_offset(offset) == told

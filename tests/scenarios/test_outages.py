@@ -1,0 +1,160 @@
+"""The operator, the API server and its permissions go away, at the worst moments."""
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from device_cert_operator.reconcile import device as device_story
+from local_control_plane import plane as planes
+from local_control_plane.plane import ControlPlane
+from tests.support.control_plane import kubectl
+from tests.support.world import World
+
+ROOT = Path(__file__).parents[2]
+STEPS = 9  # a first installation takes fewer
+
+
+@pytest.mark.parametrize("moment", ["before", "after"])
+async def test_a_crash_around_any_step_costs_one_more_pass(
+    world: World, monkeypatch: pytest.MonkeyPatch, moment: str
+) -> None:
+    """In-process: everything is cancelled at the n-th step, and a new operator finds what is there."""
+    await world.credentials()
+    await world.authority()
+    real = device_story.act
+    kills = 0
+    for number in range(1, STEPS + 1):
+        name = f"c{number}"
+        camera = await world.camera(name, number)
+        stuck = asyncio.Event()
+        count = 0
+
+        async def act(step: Any, *rest: Any, at: int = number, stuck: asyncio.Event = stuck) -> None:
+            nonlocal count
+            count += 1
+            if moment == "after":
+                await real(step, *rest)
+            if count == at:
+                stuck.set()
+                await asyncio.Event().wait()
+            if moment == "before":
+                await real(step, *rest)
+
+        monkeypatch.setattr(device_story, "act", act)
+        await world.apply(world.device(name, number), world.certificate(name))
+        await world.start_operator(workers=2)
+        done = asyncio.create_task(world.ready(name, within=30))
+        killed = asyncio.create_task(stuck.wait())
+        await asyncio.wait([done, killed], return_when=asyncio.FIRST_COMPLETED)
+        if killed.done():
+            kills += 1
+            done.cancel()
+            await asyncio.gather(done, return_exceptions=True)
+            await world.kill_operator()
+            monkeypatch.setattr(device_story, "act", real)
+            await world.start_operator()
+            await world.ready(name)
+        else:
+            killed.cancel()
+            await done
+        await world.stop_operator()
+        assert await world.trusted(camera.address)
+        aliases = sorted(path.alias for path in camera.keystore.paths.values())
+        assert len(aliases) == 2, f"killed {moment} step {number}: {aliases}"
+        assert camera.journal.overlaps == 0
+        assert camera.guard.refused == 0
+        await world.kubectl("delete", "dev,dcert", name)
+        await camera.power_off()
+    assert kills >= 6, "a first installation has at least so many steps to be killed at"
+
+
+async def test_the_process_survives_kill_9_and_ends_cleanly_on_sigterm(world: World) -> None:
+    camera = await world.camera("gate")
+    await world.credentials()
+    await world.authority()
+    await world.apply(world.device("gate"), world.certificate("gate"))
+    first = _operator(world)
+    await world.holds(lambda: camera.journal.operations["UploadCertificateWithPrivateKeyInPKCS12"] > 0, within=30)
+    os.kill(first.pid, signal.SIGKILL)
+    first.wait()
+    second = _operator(world)
+    try:
+        await world.ready("gate", within=40)
+        assert await world.trusted(camera.address)
+        started = time.monotonic()
+        second.send_signal(signal.SIGTERM)
+        code = await asyncio.to_thread(second.wait, 12)
+        assert code == 0
+        assert time.monotonic() - started < 10
+    finally:
+        second.kill()
+        second.wait()
+
+
+def _operator(world: World) -> "subprocess.Popen[bytes]":
+    environment = os.environ | {
+        "KUBECONFIG": str(world.plane.kubeconfig),
+        "DEVICECERT_NAMESPACES": world.namespace,
+        "PYTHONPATH": str(ROOT / "operator"),
+    }
+    with (world.folder / "operator.log").open("ab") as log:
+        return subprocess.Popen(
+            [sys.executable, "-m", "device_cert_operator", "run", "--metrics-port", "0"],
+            env=environment,
+            stdout=log,
+            stderr=log,
+        )
+
+
+async def test_an_api_server_that_was_away_is_caught_up_with() -> None:
+    with planes.start() as plane:
+        _install(plane)
+        async with World(plane, "default") as world:
+            camera = await world.one_camera()
+            await asyncio.to_thread(plane.stop_api_server)
+            await camera.move(world.address(9))
+            memory = next(iter(world.app.tools.memory.devices.values()))
+            passes = memory.passes
+            await world.holds(lambda: memory.passes >= passes + 2, within=30)
+            await asyncio.to_thread(plane.start_api_server)
+            await world.holds(lambda: camera.journal.operations["ReplaceServerCertificateAssignment"] == 2, within=60)
+            await world.ready("gate", within=30)
+            assert await world.trusted(camera.address)
+
+
+async def test_the_operator_waits_for_its_crds() -> None:
+    with planes.start() as plane:
+        async with World(plane, "default") as world:
+            starting = asyncio.create_task(world.start_operator())
+            await asyncio.sleep(0.3)
+            assert not starting.done()
+            await asyncio.to_thread(_install, plane)
+            await starting
+            await world.camera("gate")
+            await world.credentials()
+            await world.authority()
+            await world.apply(world.device("gate"), world.certificate("gate"))
+            await world.ready("gate")
+
+
+async def test_what_a_watch_never_told_is_noticed_by_a_round_of_lists(world: World) -> None:
+    await world.one_camera()
+    app = world.app
+    assert app is not None
+    ghost = await world.get("dev", "gate")
+    ghost["metadata"]["name"], ghost["metadata"]["uid"] = "ghost", "no-such-uid"
+    app.cache.apply(ghost)
+    difference = await app.lister.compare()
+    assert difference.gone == (("Device", world.namespace, "ghost"),)
+
+
+def _install(plane: ControlPlane) -> None:
+    kubectl(plane, "apply", "--server-side", "-f", str(ROOT / "crds"))
+    kubectl(plane, "wait", "--for=condition=Established", "crd", "--all", "--timeout=30s")
