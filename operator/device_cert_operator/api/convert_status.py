@@ -46,6 +46,7 @@ from device_cert_operator.core.status import (
 LONGEST_TEXT = 1024
 LONGEST_NAME = 256
 MOST_ITEMS = 64
+SHOWN_NAMES = 3
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _CLOCK_SOURCES = frozenset(ClockSource)
 
@@ -277,6 +278,7 @@ def certificate_status_document(status: CertificateStatus) -> dict[str, Any]:
         }
         if effective
         else None,
+        "deviceNames": _device_names(status),
         "devices": [_member_document(member) for member in status.members],
         "renewalTime": build_time(status.renewal_at),
         "failedAttempts": status.attempts.failures,
@@ -285,6 +287,13 @@ def certificate_status_document(status: CertificateStatus) -> dict[str, Any]:
         "handledRequests": {"renew": status.handled_renew},
         "conditions": [_condition_document(condition) for condition in status.conditions],
     }
+
+
+def _device_names(status: CertificateStatus) -> str | None:
+    """For `kubectl get`, which shows only the first of a list. Nothing reads it."""
+    names = [member.name for member in status.members]
+    told, more = ", ".join(names[:SHOWN_NAMES]), len(names) - SHOWN_NAMES
+    return _text(f"{told} and {more} more" if more > 0 else told) or None
 
 
 def build_time(value: datetime | None) -> str | None:

@@ -48,7 +48,7 @@ KINDS: tuple[tuple[type[Model], str, str, tuple[Schema, ...]], ...] = (
         "devicecertificates",
         "dcert",
         (
-            column("Devices", ".spec.devices[*].name"),
+            column("Devices", ".status.deviceNames"),  # of a list kubectl would show the first item only
             column("Issuer", ".spec.issuer.caSecretRef.name"),
             condition("Secure", "Secure"),
             column("Expires", ".status.certificate.notAfter"),

@@ -179,6 +179,7 @@ class DeviceCertificateStatus(Model):
     revision: Count | None = Field(None, description="Number of the wanted revision; 0 before the first.")
     certificate: Served | None = Field(None, description="What the wanted revision says.")
     effective: Effective | None = None
+    device_names: Text | None = Field(None, description="The devices, for kubectl get.")
     devices: list[Member] | None = Field(
         None,
         description="Each device, sorted by name.",
