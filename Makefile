@@ -41,7 +41,7 @@ test: lint ## Everything: lint, unit tests, the real API server, the simulator, 
 	@rm -f .coverage .coverage.*
 	@$(BIN)/coverage run -m pytest -q -m "not cluster"
 	@$(BIN)/coverage report
-	@$(BIN)/python -m pytest -q -m cluster
+	@$(BIN)/python -m pytest -q -n 2 --dist worksteal -m cluster
 
 generate: setup ## CRDs, API reference and editor schemas from the types
 	@$(BIN)/python -m device_cert_operator.api.generate

@@ -2,7 +2,6 @@
 
 from device_cert_operator.core.conditions import Claim, kept, no, status_of, summary, unknown, yes
 from device_cert_operator.core.decide import Plan
-from device_cert_operator.core.findings import Finding
 from device_cert_operator.core.model import Condition, Served
 from device_cert_operator.core.schedule import STALLED_WHEN_UNREACHABLE_FOR
 from device_cert_operator.core.situation import Situation
@@ -41,7 +40,7 @@ def _routine(s: Situation, plan: Plan) -> bool:
 def _part(kind: str, s: Situation, plan: Plan) -> Claim:
     finding = next((finding for finding in plan.findings if finding.condition == kind), None)
     if finding is not None and not (kind == "Secure" and s.assignment is None):
-        return _denied(kind, finding, s)
+        return no(kind, finding.reason, finding.message)
     match kind:
         case "Reachable":
             return yes(kind, Reason.ANSWERS, f"The device answers at {s.address}.")
@@ -55,12 +54,6 @@ def _part(kind: str, s: Situation, plan: Plan) -> Claim:
             return _address(s)
         case _:
             return _secure(s)
-
-
-def _denied(kind: str, finding: Finding, s: Situation) -> Claim:
-    if kind == "Reachable" and isinstance(s.served, Served) and finding.reason is Reason.DEVICE_BUSY:
-        return yes(kind, Reason.ANSWERS, f"The device answers at {s.address}.")
-    return no(kind, finding.reason, finding.message)
 
 
 def _identified(s: Situation) -> Claim:

@@ -41,7 +41,7 @@ def retry_after(retry: Retry, failures: int, uid: str, *, asked_for: timedelta |
             return backoff_for(failures, uid)
         case Retry.SLOW:
             return SLOW * (1 - fraction_of(uid, "slow") / 5)
-        case Retry.ON_CHANGE:
+        case _:
             return ON_CHANGE_POLL
 
 

@@ -17,15 +17,13 @@ from device_cert_operator.api.v1alpha1.common import (
     Served,
     Text,
     Time,
+    between,
     rule,
     rules,
 )
 
-_LIFETIME = rule(
-    "duration(self) >= duration('1h') && duration(self) <= duration('87600h')",
-    "duration must be between 1h and 87600h (10 years)",
-)
-_BEFORE = rule("duration(self) >= duration('5m')", "renewBefore must be at least 5m")
+_LIFETIME = between("duration", "1h", "87600h")
+_BEFORE = between("renewBefore", "5m", "87600h")
 _WILDCARD = DNS_NAME.replace("^", r"^(\*\.)?", 1)
 _Part = Annotated[str, Field(min_length=1, max_length=64)]
 

@@ -20,6 +20,7 @@ from device_cert_operator.api.v1alpha1.common import (
     Sha256,
     Text,
     Time,
+    between,
     rule,
     rules,
     rules_on,
@@ -83,7 +84,7 @@ class CARef(Model):
     """The CA that the device's certificate must chain to before it is logged in to."""
 
     kind: Literal["ConfigMap", "Secret"] = Field("ConfigMap", description="Kind of the object that holds the CA.")
-    name: Name = Field(description="Its name; it is in the same namespace and labelled devicecert.io/use: ca.")
+    name: Name = Field(description="Its name; it is in the same namespace, labelled devicecert.io/use: certificate.")
     key: Annotated[str, Field(max_length=253, pattern="^[-._a-zA-Z0-9]+$")] = Field(
         "ca.crt", description="Key of the data with the PEM certificate."
     )
@@ -119,12 +120,7 @@ class Connection(Model):
     allow_plaintext_key: bool = Field(False, description="Whether a private key may travel over HTTP.")
     timeout: Annotated[
         Duration,
-        Field(
-            json_schema_extra=rule(
-                "duration(self) >= duration('1s') && duration(self) <= duration('60s')",
-                "timeout must be between 1s and 60s",
-            )
-        ),
+        Field(json_schema_extra=between("timeout", "1s", "60s")),
     ] = Field("10s", description="Longest wait for one answer.")
 
 
@@ -146,12 +142,7 @@ class Clock(Model):
     )
     max_offset: Annotated[
         Duration,
-        Field(
-            json_schema_extra=rule(
-                "duration(self) >= duration('2s') && duration(self) <= duration('24h')",
-                "maxOffset must be between 2s and 24h",
-            )
-        ),
+        Field(json_schema_extra=between("maxOffset", "2s", "24h")),
     ] = Field("30s", description="How far the clock may be off.")
     ntp_servers: (
         list[
@@ -197,12 +188,7 @@ class DeviceSpec(Model):
     management: Literal["Manage", "Observe"] = Field("Manage", description="Observe: look and report, never change.")
     check_interval: Annotated[
         Duration,
-        Field(
-            json_schema_extra=rule(
-                "duration(self) >= duration('2s') && duration(self) <= duration('24h')",
-                "checkInterval must be between 2s and 24h",
-            )
-        ),
+        Field(json_schema_extra=between("checkInterval", "2s", "24h")),
     ] = Field("5m", description="How often the device is looked at.")
 
 

@@ -1,0 +1,440 @@
+"""What is done for a DeviceCertificate: issuing, turns, tidying, and what is told."""
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from device_cert_operator.core.certificate import (
+    AuthorityState,
+    CertificateSituation,
+    DeleteRevision,
+    GiveTurn,
+    Issue,
+    Member,
+    RecordRenew,
+    WriteCopy,
+    choose_key_type,
+    decide_certificate,
+    input_hash,
+    wanted_names,
+    why_issue,
+)
+from device_cert_operator.core.certificate_conditions import certificate_claims
+from device_cert_operator.core.model import (
+    AddressPolicy,
+    Condition,
+    KeyAlgorithm,
+    KeyType,
+    Names,
+    SubjectFields,
+    names_of,
+)
+from device_cert_operator.core.schedule import next_attempt
+from device_cert_operator.core.status import (
+    Activating,
+    AddressStatus,
+    Attempts,
+    CertificateStatus,
+    DeviceStatus,
+    FailedRevision,
+    MemberStatus,
+    RevisionState,
+)
+from device_cert_operator.core.steps import Rest, State
+from device_cert_operator.errors import IssuanceDenied, MissingReference
+from device_cert_operator.reasons import Reason
+from tests.support.situations import NOW, certificate, desired, facts, revision
+
+CA = AuthorityState("ca", NOW + timedelta(days=3000))
+
+
+def conditions(**states: str) -> tuple[Condition, ...]:
+    reasons = {"True": "Trusted", "False": "IssuerMismatch", "Unknown": "NotChecked"}
+    return tuple(Condition(kind, state, reasons[state], f"{kind}!", 1, NOW) for kind, state in states.items())
+
+
+def member(name: str = "gate", host: str = "10.0.0.1", **more: Any) -> Member:
+    state = more.pop("state", RevisionState())
+    secure = more.pop("secure", "False")
+    status = DeviceStatus(
+        1,
+        address=AddressStatus(host, more.pop("current", None)),
+        capabilities=more.pop("capabilities", ("ECDSA-P256", "RSA-2048")),
+        revision=state,
+        conditions=more.pop("told", conditions(Identified="True", Secure=secure, Stalled="False")),
+    )
+    wish = desired(uid=f"uid-{name}", host=host, **more.pop("wish", {}))
+    return Member(name, wish, status, holds=more.pop("holds", True), **more)
+
+
+def hashed(s: CertificateSituation) -> str:
+    return input_hash(s, wanted_names(s))
+
+
+def look(*members: Member, **more: Any) -> CertificateSituation:
+    given: dict[str, Any] = {
+        "desired": certificate(devices=tuple(one.name for one in members) or ("gate",)),
+        "status": CertificateStatus(1),
+        "now": NOW,
+        "members": members or (member(),),
+        "revisions": (),
+        "authority": CA,
+    }
+    return CertificateSituation(**{**given, **more})
+
+
+def issued(s: CertificateSituation, **more: Any) -> CertificateSituation:
+    """The same with revision 1 that fits."""
+    one = revision(1, "a", input_hash=hashed(s), **more)
+    return replace(s, revisions=(one,))
+
+
+FIT = issued(look())
+ONE = FIT.revisions[0]
+HAS = replace(FIT, members=(member(secure="True", state=RevisionState(installed=ONE.ref)),))
+TURN = MemberStatus("gate", 1, NOW - timedelta(minutes=1))
+
+
+def given_turn(s: CertificateSituation, *turns: MemberStatus) -> CertificateSituation:
+    return replace(s, status=replace(s.status, members=turns))
+
+
+def reason_of(s: CertificateSituation) -> Reason | None:
+    why = why_issue(s)
+    return why[0] if why else None
+
+
+@pytest.mark.parametrize(
+    ("s", "reason"),
+    [
+        (look(), Reason.FIRST_ISSUE),
+        (FIT, None),
+        (replace(FIT, members=(member(current="10.0.0.9"),)), Reason.NAMES_CHANGED),
+        (replace(FIT, authority=replace(CA, fingerprint="other")), Reason.AUTHORITY_CHANGED),
+        (replace(FIT, authority=AuthorityState(problem=MissingReference("x"))), None),
+        (replace(FIT, desired=replace(FIT.desired, duration=timedelta(hours=5))), Reason.SPEC_CHANGED),
+        (replace(FIT, desired=replace(FIT.desired, subject=SubjectFields(organization="O"))), Reason.SPEC_CHANGED),
+        (replace(FIT, status=replace(FIT.status, handled_renew="now")), Reason.SPEC_CHANGED),
+        (replace(FIT, members=(member(capabilities=("RSA-2048",)),)), Reason.KEY_DOES_NOT_FIT),
+        (replace(FIT, members=(member(capabilities=()),)), None),
+        (replace(FIT, now=NOW + timedelta(days=80)), Reason.RENEWAL_DUE),
+    ],
+)
+def test_why_a_new_revision_is_needed(s: CertificateSituation, reason: Reason | None) -> None:
+    assert reason_of(s) is reason
+
+
+def test_an_unfit_key_that_was_asked_for_is_not_replaced() -> None:
+    s = look(desired=certificate(algorithm=KeyAlgorithm.ECDSA))
+    s = issued(replace(s, members=(member(capabilities=("RSA-2048",)),)))
+    assert reason_of(s) is None
+
+
+@pytest.mark.parametrize(
+    ("one", "names"),
+    [
+        (member(), ("10.0.0.1",)),
+        (member(current="10.0.0.9"), ("10.0.0.9",)),
+        (member(current="10.0.0.9", wish={"address_policy": AddressPolicy.REPORT}), ("10.0.0.1",)),
+        (member(host="gate.example.test"), ("gate.example.test",)),
+        (Member("gate"), ()),
+    ],
+)
+def test_names_come_from_proven_addresses_and_the_spec(one: Member, names: tuple[str, ...]) -> None:
+    assert wanted_names(look(one)).all == names
+
+
+def test_names_of_the_spec_come_on_top_and_addresses_can_be_left_out() -> None:
+    s = look(desired=certificate(dns_names=("b.test",), ip_addresses=("10.0.0.7",)))
+    assert wanted_names(s) == names_of("b.test", "10.0.0.7", "10.0.0.1")
+    left_out = replace(s, desired=replace(s.desired, include_device_addresses=False))
+    assert wanted_names(left_out) == Names(("b.test",), ("10.0.0.7",))
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "size", "capabilities", "kind"),
+    [
+        (KeyAlgorithm.AUTO, None, ("ECDSA-P256", "RSA-2048"), KeyType.ECDSA_P256),
+        (KeyAlgorithm.AUTO, None, ("RSA-2048",), KeyType.RSA_2048),
+        (KeyAlgorithm.AUTO, None, (), KeyType.RSA_2048),
+        (KeyAlgorithm.ECDSA, None, (), KeyType.ECDSA_P256),
+        (KeyAlgorithm.ECDSA, 384, (), KeyType.ECDSA_P384),
+        (KeyAlgorithm.RSA, None, (), KeyType.RSA_2048),
+        (KeyAlgorithm.RSA, 4096, (), KeyType.RSA_4096),
+    ],
+)
+def test_the_key_type(algorithm: KeyAlgorithm, size: int | None, capabilities: tuple[str, ...], kind: KeyType) -> None:
+    s = look(member(capabilities=capabilities), desired=certificate(algorithm=algorithm, key_size=size))
+    assert choose_key_type(s) is kind
+
+
+def test_it_is_issued_when_a_device_is_known_to_be_there() -> None:
+    step = decide_certificate(look()).next
+    assert isinstance(step, Issue)
+    assert step.names.all == ("10.0.0.1",)
+    assert step.input_hash == hashed(look())
+
+
+NOBODY = member(told=conditions(Identified="Unknown"))
+
+
+@pytest.mark.parametrize(
+    ("s", "state", "reason"),
+    [
+        (look(NOBODY), State.WAITING, Reason.WAITING_FOR_DEVICE),
+        (look(Member("gate")), State.WAITING, Reason.DEVICE_MISSING),
+        (look(member(claimed_by="other", holds=False)), State.HELD, Reason.DEVICE_ALREADY_CLAIMED),
+        (look(desired=certificate(paused=True)), State.HELD, Reason.PAUSED),
+        (
+            look(authority=AuthorityState(problem=MissingReference("gone", reason=Reason.CA_MISSING))),
+            State.HELD,
+            Reason.CA_MISSING,
+        ),
+        (
+            look(status=CertificateStatus(1, attempts=Attempts(1, NOW + timedelta(minutes=1)))),
+            State.WAITING,
+            Reason.ISSUANCE_FAILED,
+        ),
+        (
+            look(
+                status=CertificateStatus(
+                    1,
+                    attempts=Attempts(1, NOW + timedelta(minutes=1)),
+                    conditions=(Condition("Issued", "False", "IssuanceDenied", "no", 1, NOW),),
+                )
+            ),
+            State.WAITING,
+            Reason.ISSUANCE_DENIED,
+        ),
+    ],
+)
+def test_why_nothing_is_issued(s: CertificateSituation, state: State, reason: Reason) -> None:
+    plan = decide_certificate(s).next
+    assert isinstance(plan, Rest), plan
+    assert (plan.state, plan.reason) == (state, reason)
+
+
+def test_a_renewal_without_a_usable_ca_leaves_the_present_certificate_in_its_place() -> None:
+    s = replace(HAS, now=NOW + timedelta(days=80), authority=AuthorityState(problem=MissingReference("gone")))
+    s = given_turn(s, TURN)
+    plan = decide_certificate(s)
+    claims = {claim.type: claim for claim in certificate_claims(s, plan, None)}
+    assert claims["Issued"].status == "False"
+    assert claims["Ready"].status == "True"
+
+
+def test_a_lost_device_stops_no_renewal_decision_but_issues_nothing() -> None:
+    s = replace(FIT, members=(NOBODY,), now=NOW + timedelta(days=80))
+    assert isinstance(decide_certificate(s).next, Rest)
+
+
+def test_a_renew_request_is_remembered_first() -> None:
+    s = replace(FIT, desired=replace(FIT.desired, renew_request="now"))
+    assert decide_certificate(s).next == RecordRenew("now")
+
+
+# ------------------------------------------------------------------------------------------------ turns
+
+
+def test_the_turn_goes_to_a_device_that_is_known() -> None:
+    assert decide_certificate(FIT).next == GiveTurn("gate", "uid-gate", ONE)
+
+
+def test_a_turn_without_the_uid_on_the_revision_is_given_again() -> None:
+    s = given_turn(replace(FIT, revisions=(replace(ONE, given_to=frozenset()),)), TURN)
+    s = replace(s, now=NOW + timedelta(minutes=20))
+    assert isinstance(decide_certificate(s).next, GiveTurn)
+
+
+TWO = look(member("a", "10.0.0.1"), member("b", "10.0.0.2"))
+TWO = replace(
+    TWO,
+    revisions=(
+        revision(
+            1,
+            "a",
+            input_hash=hashed(TWO),
+            facts=facts("a", ip_addresses=("10.0.0.1", "10.0.0.2")),
+            given_to=frozenset({"uid-a"}),
+        ),
+    ),
+)
+BOTH = TWO.revisions[0]
+
+
+def turn_of(s: CertificateSituation) -> str | None:
+    step = decide_certificate(s).next
+    return step.device if isinstance(step, GiveTurn) else None
+
+
+A_TURN = MemberStatus("a", 1, NOW - timedelta(minutes=1))
+FAILED = RevisionState(failed=FailedRevision(BOTH.ref, "RolledBack", 1, NOW + timedelta(minutes=5)))
+DONE = RevisionState(installed=BOTH.ref)
+
+
+def test_turns_are_given_one_after_another() -> None:
+    assert turn_of(TWO) == "a"
+    assert turn_of(given_turn(TWO, A_TURN)) is None, "a is being worked on"
+    done = replace(TWO, members=(member("a", "10.0.0.1", state=DONE, secure="True"), TWO.members[1]))
+    assert turn_of(given_turn(done, A_TURN)) == "b"
+
+
+def test_a_turn_ends_late_when_stalled_or_when_the_device_is_gone() -> None:
+    late = replace(A_TURN, turn_since=NOW - timedelta(minutes=16))
+    assert turn_of(given_turn(TWO, late)) == "b"
+    stalled = member("a", "10.0.0.1", told=conditions(Identified="True", Stalled="True"))
+    assert turn_of(given_turn(replace(TWO, members=(stalled, TWO.members[1])), A_TURN)) == "b"
+    gone = replace(TWO, members=(Member("a"), TWO.members[1]))
+    assert turn_of(given_turn(gone, A_TURN)) is None or turn_of(given_turn(gone, A_TURN)) == "b"
+
+
+def test_a_roll_back_halts_the_roll_out() -> None:
+    failed = replace(TWO, members=(member("a", "10.0.0.1", state=FAILED), TWO.members[1]))
+    assert turn_of(given_turn(failed, A_TURN)) is None
+
+
+def test_a_device_that_an_older_revision_satisfies_is_left_alone() -> None:
+    newer = replace(BOTH, number=2, secret="gate-r2", facts=replace(BOTH.facts, fingerprint="n" * 64))
+    s = replace(
+        TWO, revisions=(BOTH, newer), members=(member("a", "10.0.0.1", state=DONE, secure="True"), TWO.members[1])
+    )
+    assert turn_of(s) == "b"
+    insecure = replace(s, members=(member("a", "10.0.0.1", state=DONE), TWO.members[1]))
+    assert turn_of(insecure) == "a"
+
+
+def test_a_turn_on_a_revision_that_is_gone_is_no_turn() -> None:
+    s = given_turn(FIT, MemberStatus("gate", 7, NOW))
+    assert decide_certificate(s).members[0].turn is None
+
+
+# --------------------------------------------------------------------------------------------- tidying
+
+OLD = replace(ONE, number=1)
+NEW = replace(ONE, number=2, secret="gate-r2", facts=replace(ONE.facts, fingerprint="n" * 64))
+
+
+def tidy(state: RevisionState, **more: Any) -> CertificateSituation:
+    s = replace(
+        FIT,
+        revisions=(OLD, NEW),
+        members=(member(secure="True", state=state),),
+        live_uids=frozenset({"uid-gate"}),
+        **more,
+    )
+    return given_turn(s, MemberStatus("gate", 2, NOW - timedelta(minutes=1)))
+
+
+def test_an_old_revision_goes_when_nobody_needs_it() -> None:
+    assert decide_certificate(tidy(RevisionState(installed=NEW.ref))).next == DeleteRevision(OLD)
+
+
+@pytest.mark.parametrize(
+    "state",
+    [
+        RevisionState(installed=OLD.ref),
+        RevisionState(installed=NEW.ref, previous=OLD.ref),
+        RevisionState(installed=NEW.ref, activating=Activating(OLD.ref, NOW)),
+        RevisionState(),
+    ],
+)
+def test_it_stays_as_long_as_a_device_may_need_it(state: RevisionState) -> None:
+    assert not isinstance(decide_certificate(tidy(state)).next, DeleteRevision)
+
+
+def test_it_stays_while_a_device_that_is_listed_no_more_exists() -> None:
+    s = tidy(RevisionState(installed=NEW.ref))
+    stray = replace(OLD, given_to=frozenset({"uid-stray"}))
+    gone = replace(s, revisions=(stray, NEW))
+    assert decide_certificate(gone).next == DeleteRevision(stray)
+
+
+def test_the_copy_follows_what_is_proven() -> None:
+    s = given_turn(replace(HAS, desired=replace(HAS.desired, secret_name="gate-tls")), TURN)
+    assert decide_certificate(s).next == WriteCopy(ONE)
+    assert isinstance(decide_certificate(replace(s, copied=ONE.facts.fingerprint)).next, Rest)
+
+
+# ------------------------------------------------------------------------------------------------ told
+
+
+def told(s: CertificateSituation, failure: Any = None) -> dict[str, tuple[str, Reason]]:
+    return {one.type: (one.status, one.reason) for one in certificate_claims(s, decide_certificate(s), failure)}
+
+
+def test_everything_is_well() -> None:
+    claims = told(given_turn(HAS, TURN))
+    assert {kind: claim[0] for kind, claim in claims.items()} == {
+        "Issued": "True",
+        "Installed": "True",
+        "Secure": "True",
+        "Ready": "True",
+        "Reconciling": "False",
+        "Stalled": "False",
+    }
+
+
+@pytest.mark.parametrize(
+    ("s", "failure", "kind", "claim"),
+    [
+        (look(), None, "Issued", ("False", Reason.WORKING)),
+        (look(), IssuanceDenied("no"), "Issued", ("False", Reason.ISSUANCE_DENIED)),
+        (look(NOBODY), None, "Issued", ("False", Reason.WAITING_FOR_DEVICE)),
+        (look(), None, "Installed", ("False", Reason.WAITING_FOR_CERTIFICATE)),
+        (look(Member("gate")), None, "Secure", ("False", Reason.DEVICE_MISSING)),
+        (look(NOBODY), None, "Secure", ("False", Reason.WAITING_FOR_CERTIFICATE)),
+        (replace(FIT, members=(NOBODY,)), None, "Secure", ("False", Reason.WAITING_FOR_DEVICE)),
+        (given_turn(FIT, TURN), None, "Secure", ("False", Reason.ISSUER_MISMATCH)),
+        (
+            given_turn(replace(FIT, members=(member(told=conditions(Identified="True")),)), TURN),
+            None,
+            "Installed",
+            ("False", Reason.INSTALLING),
+        ),
+        (
+            replace(FIT, members=(member(told=conditions(Identified="True")),)),
+            None,
+            "Secure",
+            ("False", Reason.WAITING_FOR_TURN),
+        ),
+        (look(member(claimed_by="other", holds=False)), None, "Stalled", ("True", Reason.DEVICE_ALREADY_CLAIMED)),
+        (look(desired=certificate(paused=True)), None, "Ready", ("False", Reason.PAUSED)),
+        (given_turn(replace(HAS, revisions=(OLD, NEW)), TURN), None, "Installed", ("False", Reason.RENEWING)),
+        (replace(look(), members=()), None, "Secure", ("Unknown", Reason.DEVICE_MISSING)),
+        (TWO, None, "Ready", ("False", Reason.ISSUER_MISMATCH)),
+    ],
+)
+def test_what_is_told(s: CertificateSituation, failure: Any, kind: str, claim: tuple[str, Reason]) -> None:
+    assert told(s, failure)[kind] == claim
+
+
+def test_five_devices_that_renew_are_named_shortly() -> None:
+    names = tuple("abcde")
+    s = look(
+        *(
+            member(name, f"10.0.0.{n}", state=RevisionState(installed=OLD.ref), secure="True")
+            for n, name in enumerate(names)
+        )
+    )
+    wide = facts("a", ip_addresses=tuple(f"10.0.0.{n}" for n in range(5)))
+    old = replace(OLD, facts=wide, input_hash=hashed(s))
+    s = replace(
+        s,
+        members=tuple(
+            replace(one, status=replace(one.status, revision=RevisionState(installed=old.ref))) for one in s.members
+        ),
+        revisions=(old, replace(NEW, facts=replace(wide, fingerprint="n" * 64), input_hash=hashed(s))),
+    )
+    claim = next(one for one in certificate_claims(s, decide_certificate(s), None) if one.type == "Installed")
+    assert claim.message.startswith("a, b, c, d…")
+
+
+def test_attempts_back_off() -> None:
+    first = next_attempt(Attempts(), NOW, "uid")
+    second = next_attempt(first, NOW, "uid")
+    assert first.failures == 1
+    assert second.next_at is not None
+    assert first.next_at is not None
+    assert second.next_at > first.next_at > NOW

@@ -1,0 +1,153 @@
+"""Who is woken by what: the cache, its door and the routes."""
+
+import copy
+from typing import Any
+
+import pytest
+
+from device_cert_operator.core.model import ObjectKey
+from device_cert_operator.kube.cache import Cache
+from device_cert_operator.kube.intake import Intake
+
+Object = dict[str, Any]
+DEVICE: Object = {
+    "kind": "Device",
+    "metadata": {
+        "name": "gate",
+        "namespace": "cams",
+        "uid": "u-gate",
+        "resourceVersion": "10",
+        "generation": 1,
+        "creationTimestamp": "2026-11-01T00:00:00Z",
+    },
+    "spec": {"driver": "onvif", "address": {"host": "10.0.0.1"}, "credentialsSecretRef": {"name": "login"}},
+}
+CERTIFICATE: Object = {
+    "kind": "DeviceCertificate",
+    "metadata": {**DEVICE["metadata"], "uid": "u-cert", "resourceVersion": "11"},
+    "spec": {"devices": [{"name": "gate"}], "issuer": {"caSecretRef": {"name": "root"}}},
+}
+
+
+def secret(name: str, use: str, version: str = "12", **notes: str) -> Object:
+    meta = {"name": name, "namespace": "cams", "uid": f"u-{name}", "resourceVersion": version}
+    return {"kind": "Secret", "metadata": {**meta, "labels": {"devicecert.io/use": use}, "annotations": notes}}
+
+
+def changed(obj: Object, version: int, **parts: Any) -> Object:
+    made = copy.deepcopy(obj)
+    made["metadata"]["resourceVersion"] = str(version)
+    for path, value in parts.items():
+        *parents, last = path.split("__")
+        place = made
+        for parent in parents:
+            place = place.setdefault(parent, {})
+        place[last] = value
+    return made
+
+
+GATE = ObjectKey("Device", "cams", "gate")
+CERT = ObjectKey("DeviceCertificate", "cams", "gate")
+
+
+class Door:
+    """An intake and what it woke."""
+
+    def __init__(self, *objects: Object) -> None:
+        self.woken: list[ObjectKey] = []
+        self.cache = Cache()
+        self.intake = Intake(self.cache, self.woken.append, lambda _key: None)
+        for obj in objects:
+            self.intake.take(obj)
+        self.woken.clear()
+
+    def take(self, obj: Object, *, deleted: bool = False) -> set[ObjectKey]:
+        self.woken.clear()
+        self.intake.take(obj, deleted=deleted)
+        return set(self.woken)
+
+
+SERVED = {"fingerprint": "f", "notBefore": "2026-01-01T00:00:00Z", "notAfter": "2027-01-01T00:00:00Z"}
+
+
+@pytest.mark.parametrize(
+    ("sentence", "obj", "woken"),
+    [
+        ("the same again wakes nobody", DEVICE, set()),
+        ("an older version wakes nobody", changed(DEVICE, 9, spec__driver="other"), set()),
+        ("a new spec wakes both", changed(DEVICE, 20, spec__management="Observe"), {GATE, CERT}),
+        (
+            "an annotation that is a verb wakes",
+            changed(DEVICE, 20, metadata__annotations={"devicecert.io/reboot": "x"}),
+            {GATE, CERT},
+        ),
+        ("a status that nobody reads wakes nobody", changed(DEVICE, 20, status__credentials={"refused": 1}), set()),
+        ("an address wakes the certificate", changed(DEVICE, 20, status__address={"current": "10.0.0.9"}), {CERT}),
+        ("what is served wakes the certificate", changed(DEVICE, 20, status__served=SERVED), {CERT}),
+        ("a turn wakes the device", changed(CERTIFICATE, 20, status__devices=[{"name": "gate", "turn": 1}]), {GATE}),
+        (
+            "a message in it wakes nobody",
+            changed(CERTIFICATE, 20, status__devices=[{"name": "gate", "message": "x"}]),
+            {GATE},
+        ),
+        (
+            "a new list wakes old and new devices",
+            changed(CERTIFICATE, 20, spec__devices=[{"name": "yard"}]),
+            {CERT, GATE, ObjectKey("Device", "cams", "yard")},
+        ),
+        ("the log-in wakes its devices", secret("login", "credentials"), {GATE}),
+        ("the CA wakes its certificates", secret("root", "ca"), {CERT}),
+        ("a revision wakes its owner", secret("gate-r1", "revision", **{"devicecert.io/owner-name": "gate"}), {CERT}),
+        ("another Secret wakes nobody", secret("other", "credentials"), set()),
+    ],
+)
+def test_who_is_woken(sentence: str, obj: Object, woken: set[ObjectKey]) -> None:
+    seen = Door(DEVICE, CERTIFICATE).take(obj)
+    if sentence == "a message in it wakes nobody":
+        woken = {GATE}  # the member itself is new: its first mention counts
+    assert seen == woken, sentence
+
+
+def test_a_deleted_device_wakes_its_certificate_and_is_forgotten() -> None:
+    door = Door(DEVICE, CERTIFICATE)
+    assert door.take(DEVICE, deleted=True) == {CERT}
+    assert door.cache.device(GATE) is None
+    assert not door.cache.exists("u-gate")
+
+
+def test_a_deleted_certificate_wakes_its_devices() -> None:
+    door = Door(DEVICE, CERTIFICATE)
+    assert door.take(CERTIFICATE, deleted=True) == {GATE}
+    assert door.cache.certificates_listing("cams", "gate") == ()
+
+
+def test_a_secret_that_lost_its_label_wakes_who_used_it() -> None:
+    door = Door(DEVICE, CERTIFICATE, secret("login", "credentials"))
+    unlabelled = secret("login", "", "13")
+    assert door.take(unlabelled) == {GATE}
+    assert door.cache.secret("cams", "login") is None
+
+
+def test_a_recreated_device_is_another_one() -> None:
+    door = Door(DEVICE, CERTIFICATE)
+    again = changed(DEVICE, 5, metadata__uid="u-second")
+    assert door.take(again) == {GATE, CERT}
+    assert door.cache.exists("u-second")
+
+
+def test_a_key_that_another_device_learned_is_known() -> None:
+    learned = changed(DEVICE, 20, status__identity={"publicKeySHA256": "k"})
+    door = Door(learned)
+    assert door.cache.others_with_key("k", "u-other") == ("gate",)
+    assert door.cache.others_with_key("k", "u-gate") == ()
+    assert door.cache.others_with_key("z", "u-other") == ()
+
+
+def test_a_spec_that_cannot_be_read_is_kept_with_its_problem() -> None:
+    broken = changed(DEVICE, 20)
+    del broken["spec"]["address"]
+    door = Door(broken)
+    view = door.cache.device(GATE)
+    assert view is not None
+    assert view.desired is None
+    assert view.problem is not None
