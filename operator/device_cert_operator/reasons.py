@@ -1,14 +1,14 @@
 """Every reason the product can give: condition reason, event reason, metric label and docs anchor are one word.
 
-A reason is a CamelCase word; its sentence, used where the place that gives it has nothing more precise to say,
-stands beside it. What a reason means for kstatus (Reconciling or Stalled) is decided in `core/conditions.py`.
+A reason is a CamelCase word; its sentence, which names the object and the next move, is written where it is given. What a
+reason means for kstatus (Reconciling or Stalled) is decided in `core/conditions.py`.
 """
 
 from enum import StrEnum
 
 
 class Reason(StrEnum):
-    """One closed vocabulary; see `SENTENCES` for the text a person reads."""
+    """One closed vocabulary."""
 
     # what is well
     ANSWERS = "Answers"

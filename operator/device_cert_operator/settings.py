@@ -15,7 +15,8 @@ class Settings:
     namespaces: watched namespaces, empty for all. workers: keys worked on at once. sessions, sessions_per_subnet:
     device conversations at once, altogether and per /24 (IPv6: /64). full_check_every: each n-th check logs in.
     locate_rate: TLS probes a second while looking for moved devices. liveness_silence: a watch or a worker silent for
-    longer is dead. metrics_port, health_port: 0 picks a free one.
+    longer is dead. metrics_port: of /metrics, /healthz and /readyz;
+    0 picks a free one.
     """
 
     namespaces: tuple[str, ...] = ()
@@ -29,8 +30,6 @@ class Settings:
     shutdown_within: timedelta = timedelta(seconds=8)
     metrics_host: str = "127.0.0.1"
     metrics_port: int = 8000
-    health_host: str = "127.0.0.1"
-    health_port: int = 8001
     log_format: str = "auto"
     log_level: str = "info"
     dry_run: bool = False

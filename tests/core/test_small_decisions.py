@@ -383,6 +383,8 @@ def test_events_are_told_on_transitions_only() -> None:
     assert events_between((), good) == ()
     assert events_between(bad, bad) == ()
     assert events_between(bad, good) == (("Normal", "Trusted", "m"),)
+    waiting = (Condition("Secure", "False", "WaitingForTurn", "m", 1, NOW),)
+    assert events_between((), waiting) == ()
     unsure = (Condition("Secure", "Unknown", "NotChecked", "m", 1, NOW),)
     assert events_between(good, unsure) == ()
 

@@ -158,3 +158,42 @@ async def test_what_a_watch_never_told_is_noticed_by_a_round_of_lists(world: Wor
 def _install(plane: ControlPlane) -> None:
     kubectl(plane, "apply", "--server-side", "-f", str(ROOT / "crds"))
     kubectl(plane, "wait", "--for=condition=Established", "crd", "--all", "--timeout=30s")
+
+
+ROLE = """
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRole
+metadata: {name: operator}
+rules:
+- {apiGroups: [devicecert.io], resources: [devices, devicecertificates], verbs: [get, list, watch]}
+- {apiGroups: [devicecert.io], resources: [devices/status, devicecertificates/status], verbs: [patch]}
+- {apiGroups: [""], resources: [secrets], verbs: [get, list, watch, create, patch, delete]}
+- {apiGroups: [""], resources: [configmaps], verbs: [get, list, watch]}
+- {apiGroups: [""], resources: [events], verbs: [create]}
+- {apiGroups: [""], resources: [namespaces], verbs: [list, watch]}
+- {apiGroups: [apiextensions.k8s.io], resources: [customresourcedefinitions], verbs: [list, watch]}
+"""
+BIND = ("create", "clusterrolebinding", "operator", "--clusterrole=operator", "--serviceaccount=default:operator")
+
+
+async def test_a_role_that_was_lost_for_a_while_is_survived(tmp_path: Path) -> None:
+    with planes.start() as plane:
+        _install(plane)
+        kubectl(plane, "apply", "-f", "-", given=ROLE)
+        kubectl(plane, "create", "serviceaccount", "operator")
+        kubectl(plane, *BIND)
+        token = kubectl(plane, "create", "token", "operator").strip()
+        config = tmp_path / "config"
+        planes.write_user_kubeconfig(plane, config, token)
+        async with World(plane, "default") as world:
+            world.kubeconfig = config
+            camera = await world.one_camera()
+            await world.kubectl("delete", "clusterrolebinding", "operator")
+            await camera.move(world.address(9))
+            memory = next(iter(world.app.tools.memory.devices.values()))
+            passes = memory.passes
+            await world.holds(lambda: memory.passes >= passes + 2, within=30)
+            assert camera.journal.operations["ReplaceServerCertificateAssignment"] == 1
+            await world.kubectl(*BIND)
+            await world.holds(lambda: camera.journal.operations["ReplaceServerCertificateAssignment"] == 2, within=60)
+            await world.ready("gate", within=30)

@@ -40,6 +40,7 @@ class World:
         self.subnet = f"127.{100 + number // 250 % 100}.{number % 250}"
         self.folder = Path(tempfile.mkdtemp(prefix="world-"))
         self.root = self.folder / "root.pem"
+        self.kubeconfig = plane.kubeconfig
         self.app: App | None = None
         self._stop: asyncio.Event | None = None
         self._task: asyncio.Task[None] | None = None
@@ -62,7 +63,7 @@ class World:
         self._task = asyncio.create_task(
             run(
                 Settings(**{**given, **settings}),
-                str(self.plane.kubeconfig),
+                str(self.kubeconfig),
                 clock=self.clock,
                 stop=self._stop,
                 started=started,

@@ -8,6 +8,19 @@ from device_cert_operator.core.situation import Situation
 from device_cert_operator.core.steps import Rest, State
 from device_cert_operator.reasons import Reason
 
+# told by the condition, and no news worth an event: it passes by itself
+UNDER_WAY = frozenset(
+    {
+        Reason.NOT_CHECKED,
+        Reason.NOT_LOGGED_IN,
+        Reason.WORKING,
+        Reason.WAITING_FOR_TURN,
+        Reason.WAITING_FOR_DEVICE,
+        Reason.WAITING_FOR_CERTIFICATE,
+        Reason.INSTALLING,
+        Reason.RENEWING,
+    }
+)
 PARTS = ("Reachable", "Identified", "Authenticated", "ClockInSync", "AddressCurrent", "Secure")
 
 
@@ -126,7 +139,7 @@ def events_between(old: tuple[Condition, ...], new: tuple[Condition, ...]) -> tu
             continue
         if previous is not None and (previous.status, previous.reason) == (condition.status, condition.reason):
             continue
-        if condition.status == "False":
+        if condition.status == "False" and condition.reason not in UNDER_WAY:
             events.append(("Warning", condition.reason, condition.message))
         elif condition.status == "True" and previous is not None and previous.status != "True":
             events.append(("Normal", condition.reason, condition.message))

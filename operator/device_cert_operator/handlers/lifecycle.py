@@ -193,6 +193,7 @@ async def _relist_rounds(app: App) -> None:
                 missed += version != obj["metadata"]["resourceVersion"]
                 app.intake.take(obj)
         app.note_round(missed)
+        app.tools.memory.forget_all_but(app.cache.exists)
 
 
 def unwell(app: App) -> str | None:

@@ -7,6 +7,7 @@ from device_cert_operator.core.conditions import merge, no, summary
 from device_cert_operator.core.decide import Plan
 from device_cert_operator.core.device_conditions import claims, events_between
 from device_cert_operator.core.findings import Finding
+from device_cert_operator.core.identity import pins_broken
 from device_cert_operator.core.model import CertificateFacts, Served
 from device_cert_operator.core.schedule import ON_CHANGE_POLL
 from device_cert_operator.core.situation import Situation
@@ -23,8 +24,6 @@ NAMES_KEPT = 64
 
 async def report_device(visit: Visit, s: Situation, plan: Plan, error: OperatorError | None) -> None:
     """Write the Device's status and events. A conflict is no loss: the next pass looks again."""
-    if isinstance(error, NotFound) or (isinstance(error, Conflict) and plan.next is not None and visit.view is None):
-        return
     if error is not None and not isinstance(error, Conflict):
         plan = _with_error(plan, error)
     before = visit.status
@@ -86,8 +85,6 @@ def _device_status(visit: Visit, s: Situation) -> DeviceStatus:
 
 
 def _identity_holds(s: Situation) -> bool:
-    from device_cert_operator.core.identity import pins_broken
-
     return s.report is None or pins_broken(s.desired.pins, s.status.identity.device, s.report.identity) is None
 
 

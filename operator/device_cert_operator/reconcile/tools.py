@@ -90,7 +90,13 @@ class Memory:
     checked_authorities: dict[tuple[str, str], tuple[str, AuthorityState]] = field(default_factory=dict)
 
     def of(self, uid: str) -> DeviceMemory:
+        """What is remembered of a Device."""
         return self.devices.setdefault(uid, DeviceMemory())
+
+    def forget_all_but(self, exists: Callable[[str], bool]) -> None:
+        """Forget Devices that are gone."""
+        for uid in [uid for uid in self.devices if not exists(uid)]:
+            del self.devices[uid]
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from device_cert_operator.core.model import Credentials, DesiredDevice, DeviceRe
 from device_cert_operator.core.situation import Situation
 from device_cert_operator.core.status import DeviceStatus
 from device_cert_operator.drivers.base import Driver
-from device_cert_operator.errors import OperatorError
+from device_cert_operator.errors import DeviceUnreachable, OperatorError
 from device_cert_operator.kube.views import DeviceView
 from device_cert_operator.reconcile.tools import DeviceMemory, Tools
 
@@ -80,7 +80,9 @@ class Visit:
         if self._driver is not None and showing in {None, self._bound_to}:
             return self._driver
         await self.close_session()
-        pin = None if situation.plaintext else served.leaf_der if served else b""
+        if served is None and not situation.plaintext:
+            raise DeviceUnreachable(f"The device at {self.address} serves no HTTPS to log in over.")
+        pin = served.leaf_der if served is not None and not situation.plaintext else None
         credentials = await self.tools.secrets.read_credentials(
             self.desired.key.namespace, self.desired.credentials_secret
         )
