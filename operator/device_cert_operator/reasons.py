@@ -1,7 +1,7 @@
 """Every reason the product can give: condition reason, event reason, metric label and docs anchor are one word.
 
-A reason is a CamelCase word; its sentence, which names the object and the next move, is written where it is given. What a
-reason means for kstatus (Reconciling or Stalled) is decided in `core/conditions.py`.
+A reason is a CamelCase word; its sentence, which names the object and the next move, is written where it is given.
+What a reason means for kstatus (Reconciling or Stalled) is decided in `core/conditions.py`.
 """
 
 from enum import StrEnum
