@@ -62,7 +62,6 @@ async def _run(given: dict[str, Any]) -> None:
                     username=given["username"],
                     password=given["password"],
                     seed=given["seed"],
-                    hostility=given["hostility"],
                 )
             )
         runner = web.AppRunner(application(simulator), access_log=None)

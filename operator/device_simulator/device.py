@@ -21,7 +21,8 @@ RESET_CLOCK = datetime(2000, 1, 1, tzinfo=UTC)
 
 @dataclass(frozen=True)
 class DeviceSpec:
-    """How a device is made. reboot_for: seconds it is away. hostility: rate of small troubles, 0 to 1."""
+    """How a device is made. reboot_for: seconds it is away. hostility: rate of small troubles, 0 to 1;
+    None: the simulator's."""
 
     name: str
     address: str
@@ -34,7 +35,7 @@ class DeviceSpec:
     serial_number: str | None = None
     mac_address: str | None = None
     faults: Iterable[Fault] | Mapping[Fault, int] = ()
-    hostility: float = 0.0
+    hostility: float | None = None
     seed: int = 0
     https_enabled: bool = True
     key_types: tuple[str, ...] = ("RSA-2048", "RSA-3072", "ECDSA-P256")
@@ -78,7 +79,7 @@ class Journal:
 class SimulatedDevice:
     """State and listeners. Made by `Simulator.add`."""
 
-    def __init__(self, spec: DeviceSpec, clock: Callable[[], datetime], number: int) -> None:
+    def __init__(self, spec: DeviceSpec, clock: Callable[[], datetime], number: int, hostility: float) -> None:
         self.spec = spec
         self.address = spec.address
         self.number = number
@@ -86,7 +87,9 @@ class SimulatedDevice:
         self.mac_address = (
             spec.mac_address or f"02:00:00:{number >> 16 & 255:02x}:{number >> 8 & 255:02x}:{number & 255:02x}"
         )
-        self.faults = FaultBox(spec.faults, spec.hostility, f"{spec.seed}/{spec.name}")
+        self.faults = FaultBox(
+            spec.faults, hostility if spec.hostility is None else spec.hostility, f"{spec.seed}/{spec.name}"
+        )
         self.journal = Journal()
         self.keystore = Keystore()
         self.guard = Guard(spec.username, spec.password, realm=spec.model)

@@ -115,7 +115,7 @@ class Simulator:
 
     async def add(self, spec: DeviceSpec) -> SimulatedDevice:
         """Make a device and let it listen. Raises OSError when its ports are taken."""
-        device = SimulatedDevice(spec, self._clock, len(self.devices) + 1)
+        device = SimulatedDevice(spec, self._clock, len(self.devices) + 1, self.hostility)
         await device.start()
         self.devices[spec.name] = device
         return device

@@ -95,4 +95,8 @@ class RevisionRef(Model):
     fingerprint: Text | None = Field(None, description="SHA-256 over the DER, hex.")
 
 
-CONDITIONS: dict[str, Any] = {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]}
+CONDITIONS: dict[str, Any] = {
+    "description": "What holds, and why; Ready, Reconciling and Stalled as kstatus reads them.",
+    "x-kubernetes-list-type": "map",
+    "x-kubernetes-list-map-keys": ["type"],
+}

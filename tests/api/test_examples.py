@@ -1,0 +1,81 @@
+"""The examples are taken by the real API server, read by the operator, and their commands work."""
+
+import os
+import subprocess
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from device_cert_operator.api.convert_spec import desired_certificate, desired_device
+from device_cert_operator.pki.authority import read_authority
+from local_control_plane.plane import ControlPlane
+from tests.support.control_plane import kubectl
+
+FOLDER = Path(__file__).parents[2] / "deploy" / "examples"
+EXAMPLES = sorted(FOLDER.glob("*.yaml"))
+SERVER_SIDE = {"uid": "u", "namespace": "n", "creationTimestamp": "2026-06-01T12:00:00Z"}
+
+
+def objects(path: Path) -> list[dict[str, Any]]:
+    """What one example holds."""
+    return list(yaml.safe_load_all(path.read_text()))
+
+
+def test_there_is_an_example_for_each_way_of_use() -> None:
+    assert [path.stem for path in EXAMPLES] == [
+        "clock-from-ntp",
+        "device-that-moves",
+        "first-camera",
+        "observe-only",
+        "plaintext-first",
+        "several-devices",
+    ]
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
+def test_an_example_applies_twice_without_change(control_plane: ControlPlane, namespace: str, path: Path) -> None:
+    kubectl(control_plane, "-n", namespace, "apply", "--server-side", "-f", str(path))
+    again = kubectl(control_plane, "-n", namespace, "diff", "--server-side", "-f", str(path))
+    assert again == ""
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
+def test_an_example_fits_together(path: Path) -> None:
+    """Every Secret is labelled and used; every DeviceCertificate names Devices that are there."""
+    found = objects(path)
+    of = {kind: [one for one in found if one["kind"] == kind] for kind in ("Secret", "Device", "DeviceCertificate")}
+    devices = [desired_device(one | {"metadata": one["metadata"] | SERVER_SIDE}) for one in of["Device"]]
+    certificates = [
+        desired_certificate(one | {"metadata": one["metadata"] | SERVER_SIDE}) for one in of["DeviceCertificate"]
+    ]
+    assert devices
+    assert {one.credentials_secret for one in devices} == {one["metadata"]["name"] for one in of["Secret"]}
+    assert {one["metadata"]["labels"]["devicecert.io/use"] for one in of["Secret"]} == {"credentials"}
+    assert {name for one in certificates for name in one.devices} <= {one.key.name for one in devices}
+    assert {one.ca_secret for one in certificates} <= {"root-ca"}
+
+
+def test_the_commands_of_the_first_example_make_a_ca_that_can_be_used(
+    control_plane: ControlPlane, namespace: str, tmp_path: Path
+) -> None:
+    lines = [line[4:] for line in (FOLDER / "first-camera.yaml").read_text().splitlines() if line.startswith("#   ")]
+    script = "\n".join(line for line in lines if "apply" not in line and "get" not in line)
+    environment = os.environ | {
+        "KUBECONFIG": str(control_plane.kubeconfig),
+        "PATH": f"{control_plane.kubectl.parent}{os.pathsep}{os.environ['PATH']}",
+    }
+    script = script.replace("kubectl ", f"kubectl -n {namespace} ")
+    subprocess.run(["bash", "-euc", script], cwd=tmp_path, env=environment, check=True, capture_output=True)
+    label = kubectl(control_plane, "-n", namespace, "get", "secret", "-l", "devicecert.io/use=ca", "-o", "name")
+    assert label.strip() == "secret/root-ca"
+    root, key = (tmp_path / "root.crt").read_bytes(), (tmp_path / "root.key").read_bytes()
+    authority = read_authority("root-ca", root, key, datetime.fromtimestamp(root_made_at(tmp_path), UTC))
+    assert (authority.facts.is_ca, authority.warnings) == (True, ())
+
+
+def root_made_at(folder: Path) -> float:
+    """A moment at which the certificate is valid: its file was written just after it began."""
+    return (folder / "root.crt").stat().st_mtime
