@@ -11,6 +11,7 @@ from device_cert_operator.core.model import ObjectKey, Revision
 from device_cert_operator.core.status import CertificateStatus, DeviceStatus
 from device_cert_operator.kube.revisions import secret_view
 from device_cert_operator.kube.views import (
+    OWNER_NAME,
     CertificateView,
     DeviceView,
     Object,
@@ -41,6 +42,7 @@ class Cache:
         self._by_ca: dict[tuple[str, str], set[ObjectKey]] = defaultdict(set)
         self._by_login: dict[tuple[str, str], set[ObjectKey]] = defaultdict(set)
         self._revisions: dict[tuple[str, str], dict[str, Revision]] = defaultdict(dict)
+        self._numbers: dict[tuple[str, str], set[int]] = defaultdict(set)
         self._given: dict[tuple[str, str], set[SecretKey]] = defaultdict(set)
         self._revision_keys: dict[str, set[SecretKey]] = defaultdict(set)
         self._learned: dict[str, set[ObjectKey]] = defaultdict(set)
@@ -85,6 +87,10 @@ class Cache:
         """The revisions of a DeviceCertificate, by number."""
         found = self._revisions.get((namespace, owner_uid), {})
         return tuple(sorted(found.values(), key=lambda revision: revision.number))
+
+    def highest_revision(self, namespace: str, owner_name: str) -> int:
+        """The highest number among the revisions of this name, whoever owned it; 0 without any."""
+        return max(self._numbers.get((namespace, owner_name), {0}))
 
     def revisions_given_to(self, namespace: str, device_uid: str) -> tuple[Revision, ...]:
         """The revisions, of whatever owner, that this Device was given."""
@@ -193,6 +199,7 @@ class Cache:
         if (revision := view.revision) is not None:
             self._revisions[view.namespace, revision.owner_uid][view.name] = revision
             self._revision_keys[revision.facts.public_key_sha256].add(key)
+            self._numbers[_family(view)].add(revision.number)
             for uid in revision.given_to:
                 self._given[view.namespace, uid].add(key)
         if old is not None and replace(old, resource_version=view.resource_version) == view and old.use != "ca":
@@ -228,6 +235,7 @@ class Cache:
         if (revision := view.revision) is not None:
             self._revisions[view.namespace, revision.owner_uid].pop(view.name, None)
             _discard(self._revision_keys, revision.facts.public_key_sha256, key)
+            _discard(self._numbers, _family(view), revision.number)
             for uid in revision.given_to:
                 _discard(self._given, (view.namespace, uid), key)
         return True
@@ -248,6 +256,11 @@ def _matters(status: DeviceStatus) -> tuple[object, ...]:
 def _turns(status: CertificateStatus) -> tuple[object, ...]:
     """What a Device reads of a DeviceCertificate."""
     return tuple((member.name, member.turn) for member in status.members)
+
+
+def _family(view: SecretView) -> tuple[str, str]:
+    """(namespace, name of the owner) of a revision."""
+    return view.namespace, view.annotations.get(OWNER_NAME, "")
 
 
 def _is_older(one: str, other: str) -> bool:

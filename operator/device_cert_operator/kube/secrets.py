@@ -140,27 +140,34 @@ class Secrets:
 
         Raises Conflict when the number was taken by something else, ClusterError.
         """
-        namespace, name = owner.key.namespace, owner.key.name
-        number = await self._next_number(namespace, name)
-        manifest = revision_secret(
-            namespace=namespace,
-            owner_name=name,
-            owner_uid=owner.uid,
-            number=number,
-            tls_crt=tls_crt,
-            ca_crt=ca_crt,
-            tls_key=tls_key,
-            input_hash=input_hash,
-            authority_fingerprint=authority_fingerprint,
-        )
+        number = self._cache.highest_revision(owner.key.namespace, owner.key.name) + 1
+        for _ in range(2):
+            manifest = revision_secret(
+                namespace=owner.key.namespace,
+                owner_name=owner.key.name,
+                owner_uid=owner.uid,
+                number=number,
+                tls_crt=tls_crt,
+                ca_crt=ca_crt,
+                tls_key=tls_key,
+                input_hash=input_hash,
+                authority_fingerprint=authority_fingerprint,
+            )
+            if (made := await self._created_or_ours(manifest)) is not None:
+                return self._known(made)
+            number = await self._next_number(owner.key.namespace, owner.key.name)
+        raise Conflict(f"Secret {owner.key.namespace}/{owner.key.name}-r{number} was taken by something else.")
+
+    async def _created_or_ours(self, manifest: Object) -> Object | None:
+        """Create it; what is there already counts only with equal owner and inputs. None: the number is taken."""
+        meta = manifest["metadata"]
         try:
-            made = await self._requests.call("POST", _path("Secret", namespace), body=manifest)
+            return await self._requests.call("POST", _path("Secret", meta["namespace"]), body=manifest)
         except Conflict:
-            made = await self._requests.call("GET", _path("Secret", namespace, f"{name}-r{number}"))
-            notes = made["metadata"].get("annotations") or {}
-            if (notes.get(OWNER_UID), notes.get(INPUT_HASH)) != (owner.uid, input_hash):
-                raise
-        return self._known(made)
+            there = await self._requests.call("GET", _path("Secret", meta["namespace"], meta["name"]))
+        notes = there["metadata"].get("annotations") or {}
+        equal = all(notes.get(note) == meta["annotations"][note] for note in (OWNER_UID, INPUT_HASH))
+        return there if equal else None
 
     async def give_to(self, namespace: str, revision: Revision, device_uid: str) -> Revision:
         """Write the Device's uid onto the revision, before its turn. Raises Conflict, ClusterError."""
@@ -189,7 +196,7 @@ class Secrets:
         self._intake.gone("Secret", namespace, revision.secret)
 
     async def _next_number(self, namespace: str, name: str) -> int:
-        """Above every `<name>-r<N>` that exists, whoever made it."""
+        """Above every `<name>-r<N>` that exists, whoever made it: asked only when the cache did not know."""
         listed: Object = await self._requests.call(
             "GET", _path("Secret", namespace), query={"labelSelector": f"{USE}=revision"}, accept=METADATA_ONLY
         )

@@ -7,6 +7,7 @@ from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
 from device_simulator.faults import Fault
+from device_simulator.onvif import security_service
 from device_simulator.onvif.soap import TAS, TDS, TT, Element, Request, SoapFault, maker, value, values
 
 if TYPE_CHECKING:
@@ -15,43 +16,49 @@ if TYPE_CHECKING:
 tds, tt = maker(TDS), maker(TT)
 
 
-def _get_services(device: "SimulatedDevice", request: Request) -> Element:
+def _address(device: "SimulatedDevice", path: str) -> str:
     host = "192.0.2.1" if device.faults.on(Fault.WRONG_XADDR) else device.address
-    base = f"http://{f'[{host}]' if ':' in host else host}:{device.spec.http_port}/onvif"
-    version = (tt("Major", text=26), tt("Minor", text=6))
+    return f"http://{f'[{host}]' if ':' in host else host}:{device.spec.http_port}/onvif/{path}"
+
+
+def _capabilities(device: "SimulatedDevice") -> Element:
+    return tds(
+        "Capabilities",
+        tds("Network", NTP=4),
+        tds(
+            "Security",
+            **{"TLS1.2": True, "OnboardKeyGeneration": False, "HttpDigest": True},
+            UsernameToken=device.spec.username_token,
+        ),
+        tds("System"),
+    )
+
+
+def _get_services(device: "SimulatedDevice", request: Request) -> Element:
+    known = {TDS: ("device_service", _capabilities), TAS: ("security_service", security_service.capabilities)}
+    wanted = value(request.body, "IncludeCapability") == "true"
     return tds(
         "GetServicesResponse",
         *(
             tds(
                 "Service",
                 tds("Namespace", text=namespace),
-                tds("XAddr", text=f"{base}/{path}"),
-                tds("Version", *version),
+                tds("XAddr", text=_address(device, path)),
+                tds("Capabilities", capabilities(device)) if wanted else None,
+                tds("Version", tt("Major", text=26), tt("Minor", text=6)),
             )
-            for namespace, path in ((TDS, "device_service"), (TAS, "security_service"))
+            for namespace, (path, capabilities) in known.items()
         ),
     )
 
 
 def _get_service_capabilities(device: "SimulatedDevice", request: Request) -> Element:
-    return tds(
-        "GetServiceCapabilitiesResponse",
-        tds(
-            "Capabilities",
-            tds("Network", NTP=4),
-            tds(
-                "Security",
-                **{"TLS1.2": True, "OnboardKeyGeneration": False, "HttpDigest": True},
-                UsernameToken=device.spec.username_token,
-            ),
-            tds("System"),
-        ),
-    )
+    return tds("GetServiceCapabilitiesResponse", _capabilities(device))
 
 
 def _get_capabilities(device: "SimulatedDevice", request: Request) -> Element:
-    address = f"http://{device.address}:{device.spec.http_port}/onvif/device_service"
-    return tds("GetCapabilitiesResponse", tds("Capabilities", tt("Device", tt("XAddr", text=address))))
+    address = tt("XAddr", text=_address(device, "device_service"))
+    return tds("GetCapabilitiesResponse", tds("Capabilities", tt("Device", address)))
 
 
 def _date_time(name: str, at: datetime) -> Element:

@@ -38,37 +38,37 @@ def _data(request: Request, name: str) -> bytes:
         raise SoapFault("Sender", "InvalidArgVal") from None
 
 
-def _get_capabilities(device: "SimulatedDevice", request: Request) -> Element:
+def capabilities(device: "SimulatedDevice") -> Element:
+    """What the keystore and the TLS server can do (5.6)."""
     store, kinds = device.keystore, device.spec.key_types
     curves = [_CURVE_OF[kind] for kind in kinds if kind in _CURVE_OF]
     lengths = [kind.removeprefix("RSA-") for kind in kinds if kind.startswith("RSA-")]
-    return tas(
-        "GetServiceCapabilitiesResponse",
-        tas(
-            "Capabilities",
-            tas(
-                "KeystoreCapabilities",
-                MaximumNumberOfKeys=store.most_keys,
-                MaximumNumberOfCertificates=store.most_certificates,
-                MaximumNumberOfCertificationPaths=store.most_paths,
-                MaximumNumberOfPassphrases=store.most_passphrases,
-                RSAKeyPairGeneration=bool(lengths),
-                RSAKeyLengths=" ".join(lengths),
-                ECCKeyPairGeneration=bool(curves),
-                EllipticCurves=" ".join(curves),
-                PKCS10=True,
-                PKCS10ExternalCertificationWithRSA=True,
-                SelfSignedCertificateCreation=True,
-                X509Versions="3",
-                PKCS12=True,
-                PKCS12CertificateWithRSAPrivateKeyUpload=True,
-                PasswordBasedEncryptionAlgorithms="pbeWithSHAAnd3-KeyTripleDES-CBC"
-                if PBES2 not in store.encryptions
-                else "PBES2",
-            ),
-            tas("TLSServerCapabilities", TLSServerSupported="1.2", MaximumNumberOfTLSCertificationPaths=1),
-        ),
+    keystore = tas(
+        "KeystoreCapabilities",
+        MaximumNumberOfKeys=store.most_keys,
+        MaximumNumberOfCertificates=store.most_certificates,
+        MaximumNumberOfCertificationPaths=store.most_paths,
+        MaximumNumberOfPassphrases=store.most_passphrases,
+        RSAKeyPairGeneration=bool(lengths),
+        RSAKeyLengths=" ".join(lengths),
+        ECCKeyPairGeneration=bool(curves),
+        EllipticCurves=" ".join(curves),
+        PKCS10=True,
+        PKCS10ExternalCertificationWithRSA=True,
+        SelfSignedCertificateCreation=True,
+        X509Versions="3",
+        PKCS12=True,
+        PKCS12CertificateWithRSAPrivateKeyUpload=True,
+        PasswordBasedEncryptionAlgorithms="pbeWithSHAAnd3-KeyTripleDES-CBC"
+        if PBES2 not in store.encryptions
+        else "PBES2",
     )
+    server = tas("TLSServerCapabilities", TLSServerSupported="1.2", MaximumNumberOfTLSCertificationPaths=1)
+    return tas("Capabilities", keystore, server)
+
+
+def _get_capabilities(device: "SimulatedDevice", request: Request) -> Element:
+    return tas("GetServiceCapabilitiesResponse", capabilities(device))
 
 
 # ------------------------------------------------------------------------------------------------- keys
