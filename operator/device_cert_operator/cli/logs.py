@@ -43,6 +43,7 @@ def set_up(form: str, level: str) -> None:
     as_text = form == "text" or (form == "auto" and sys.stderr.isatty())
     handler.setFormatter(Text() if as_text else JSONLines())
     logging.basicConfig(handlers=[handler], level=level.upper(), force=True)
+    logging.getLogger("kopf._core.reactor.running").setLevel(logging.ERROR)  # it runs in a thread on purpose
     for name in ("kopf", "kopf.objects", "aiohttp.access", "asyncio"):
         logging.getLogger(name).setLevel(logging.WARNING)
     for name in ("httpx", "httpcore"):
