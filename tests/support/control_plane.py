@@ -1,36 +1,113 @@
 """Fixtures: one control plane for the whole run, shared by all xdist workers, and a fresh namespace a test."""
 
+import fcntl
 import json
 import os
 import subprocess
 import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
 
 from local_control_plane import plane as planes
+from local_control_plane import processes
+from local_control_plane.build import ensure_programs
 from local_control_plane.plane import ControlPlane
+from local_control_plane.processes import Process
+
+CRDS = Path(__file__).parents[2] / "crds"
+
+
+class SharedPlane:
+    """One plane for several workers: the first starts it, and stops it when the last has left.
+
+    It is tied to the worker that started it, so that nothing stays whichever way the run ends.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self._folder = root / "plane"
+        self._users = root / "plane-users"
+        self._lock = root / "plane.lock"
+        self._ours: ControlPlane | None = None
+
+    def join(self) -> ControlPlane:
+        """The plane, with our CRDs; started unless it runs."""
+        with self._locked():
+            self._users.mkdir(exist_ok=True)
+            plane = planes.load(self._folder, tied=True)
+            if plane is None or not plane.healthy():
+                if plane is not None:
+                    plane.stop()
+                plane = self._ours = planes.start(self._folder)
+                install_crds(plane)
+            us = processes.this_process()
+            (self._users / str(us.pid)).write_text(str(us.started))
+            return plane
+
+    def leave(self) -> None:
+        """It may stop, as far as this process is concerned."""
+        (self._users / str(os.getpid())).unlink(missing_ok=True)
+
+    def finish(self) -> None:
+        """Stop what this process started, once nobody uses it."""
+        if (plane := self._ours) is not None:
+            planes.wait_for(self._is_deserted, 3600, "the end of the other workers")
+            plane.stop()
+            self._ours = None
+
+    def _is_deserted(self) -> bool:
+        with self._locked():
+            return not any(_lives(user) for user in self._users.iterdir())
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        with self._lock.open("w") as handle:
+            fcntl.flock(handle, fcntl.LOCK_EX)
+            yield
+
+
+_SHARED = pytest.StashKey[SharedPlane]()
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """A first build takes minutes, longer than any test may."""
+    wanted = any(item.get_closest_marker("cluster") for item in session.items)
+    if wanted and not session.config.option.collectonly:
+        ensure_programs(print)
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """After the last test and outside its time limit: the other workers may need a while."""
+    if (shared := session.config.stash.get(_SHARED, None)) is not None:
+        shared.finish()
 
 
 @pytest.fixture(scope="session")
-def control_plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
-    """A plane with our CRDs. It ends with the process that started it."""
-    plane = planes.start(tmp_path_factory.mktemp("plane"))
-    crds = Path(__file__).parents[2] / "crds"
-    if any(crds.glob("*.yaml")):
-        kubectl(plane, "apply", "--server-side", "-f", str(crds))
-        kubectl(plane, "wait", "--for=condition=Established", "crd", "--all", "--timeout=30s")
-    yield plane
-    plane.stop()
+def control_plane(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
+    """The run's plane. A test that stops a part of it takes a plane of its own instead."""
+    root = tmp_path_factory.getbasetemp()
+    shared = SharedPlane(root.parent if "PYTEST_XDIST_WORKER" in os.environ else root)
+    request.config.stash[_SHARED] = shared
+    yield shared.join()
+    shared.leave()
 
 
 @pytest.fixture
-def namespace(control_plane: ControlPlane) -> str:
-    """A namespace of the test's own."""
+def namespace(control_plane: ControlPlane) -> Iterator[str]:
+    """A namespace of the test's own; it goes away in the background."""
     name = f"t-{uuid.uuid4().hex[:8]}"
     kubectl(control_plane, "create", "namespace", name)
-    return name
+    yield name
+    try_kubectl(control_plane, "delete", "namespace", name, "--wait=false")
+
+
+def install_crds(plane: ControlPlane) -> None:
+    """Ours, established."""
+    if any(CRDS.glob("*.yaml")):
+        kubectl(plane, "apply", "--server-side", "-f", str(CRDS))
+        kubectl(plane, "wait", "--for=condition=Established", "crd", "--all", "--timeout=30s")
 
 
 def kubectl(plane: ControlPlane, *arguments: str, given: str | None = None) -> str:
@@ -51,3 +128,9 @@ def try_kubectl(plane: ControlPlane, *arguments: str, given: str | None = None) 
 def read(plane: ControlPlane, namespace: str, kind: str, name: str) -> dict:  # type: ignore[type-arg]
     """One object as a dict."""
     return dict(json.loads(kubectl(plane, "-n", namespace, "get", kind, name, "-o", "json")))
+
+
+def _lives(user: Path) -> bool:
+    with suppress(FileNotFoundError):
+        return Process(int(user.name), int(user.read_text())).alive
+    return False
