@@ -15,9 +15,9 @@ import yaml
 from aiohttp import web
 
 from device_simulator.control import application
-from device_simulator.device import DeviceSpec
 from device_simulator.faults import Fault
 from device_simulator.fleet import Simulator
+from device_simulator.spec import DeviceSpec
 
 CONTROL = "127.0.0.1:8099"
 

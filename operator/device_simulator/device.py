@@ -2,84 +2,31 @@
 
 import asyncio
 import contextlib
+import logging
 import ssl
-import time
-from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 
 from aiohttp import web
 
 from device_simulator.auth import Guard
 from device_simulator.faults import Fault, FaultBox
+from device_simulator.journal import Counters, Journal
 from device_simulator.keystore import Keystore
-from device_simulator.tls import KeyAndChain, context_for, self_signed
+from device_simulator.listeners import Listeners
+from device_simulator.spec import DeviceSpec
+from device_simulator.tls import KeyAndChain, allow_versions, context_for, self_signed
 
 RESET_CLOCK = datetime(2000, 1, 1, tzinfo=UTC)
-
-
-@dataclass(frozen=True)
-class DeviceSpec:
-    """How a device is made. reboot_for: seconds it is away. hostility: rate of small troubles, 0 to 1;
-    None: the simulator's."""
-
-    name: str
-    address: str
-    http_port: int = 8080
-    https_port: int = 8443
-    username: str = "admin"
-    password: str = "secret"  # noqa: S105  # a simulated device's factory password
-    manufacturer: str = "Simulated"
-    model: str = "SIM-1"
-    serial_number: str | None = None
-    mac_address: str | None = None
-    faults: Iterable[Fault] | Mapping[Fault, int] = ()
-    hostility: float | None = None
-    seed: int = 0
-    https_enabled: bool = True
-    key_types: tuple[str, ...] = ("RSA-2048", "RSA-3072", "ECDSA-P256")
-    digest_algorithms: tuple[str, ...] = ("SHA-256", "MD5")
-    username_token: bool = True
-    reboot_for: float = 0.3
-    key_generation_for: float = 1.0
-    most_keys: int = 8
-    most_paths: int = 4
-    time_zone: str = "CET-1CEST,M3.5.0,M10.5.0/3"
-    on_ntp: bool = False
-
-
-@dataclass(frozen=True)
-class Entry:
-    """One request as the device remembers it."""
-
-    at: float
-    operation: str
-    ok: bool
-
-
-@dataclass
-class Journal:
-    """What tests ask a device afterwards."""
-
-    entries: list[Entry] = field(default_factory=list)
-    operations: "Counter[str]" = field(default_factory=Counter)
-    changes_under_way: int = 0
-    overlaps: int = 0
-    reboots: int = 0
-    handshakes: int = 0
-
-    def note(self, operation: str, *, ok: bool) -> None:
-        """Remember a request."""
-        self.operations[operation] += 1
-        self.entries.append(Entry(time.monotonic(), operation, ok))
-        del self.entries[:-500]
+log = logging.getLogger(__name__)
 
 
 class SimulatedDevice:
     """State and listeners. Made by `Simulator.add`."""
 
-    def __init__(self, spec: DeviceSpec, clock: Callable[[], datetime], number: int, hostility: float) -> None:
+    def __init__(
+        self, spec: DeviceSpec, clock: Callable[[], datetime], number: int, hostility: float, seed: int
+    ) -> None:
         self.spec = spec
         self.address = spec.address
         self.number = number
@@ -88,24 +35,31 @@ class SimulatedDevice:
             spec.mac_address or f"02:00:00:{number >> 16 & 255:02x}:{number >> 8 & 255:02x}:{number & 255:02x}"
         )
         self.faults = FaultBox(
-            spec.faults, hostility if spec.hostility is None else spec.hostility, f"{spec.seed}/{spec.name}"
+            spec.faults, hostility if spec.hostility is None else spec.hostility, f"{seed}/{spec.seed}/{spec.name}"
         )
         self.journal = Journal()
         self.keystore = Keystore()
-        self.guard = Guard(spec.username, spec.password, realm=spec.model)
+        self.guard = Guard(spec.username, spec.password, spec.model, spec.digest_algorithms, self.faults)
         self.ntp_servers: tuple[str, ...] = ("pool.ntp.org",) if spec.on_ntp else ()
         self.on_ntp = spec.on_ntp
         self.time_zone = spec.time_zone
         self.daylight_saving = False
+        self.http_enabled = True
         self.https_enabled = spec.https_enabled
         self.powered = True
         self._clock = clock
         self._offset = timedelta(0)
         self._shown: KeyAndChain | None = None
+        self._context: ssl.SSLContext | None = None
+        self._good_path: str | None = None
         self._web = web.Server(self._handle, access_log=None, keepalive_timeout=60)
-        self._listeners: list[asyncio.Server] = []
+        self._listeners = Listeners(self._web, self._choose_context)
+        self._absences = 0
+        self._closed = False
+        self._settling = asyncio.Lock()
         self._background: set[asyncio.Task[None]] = set()
-        self._away = asyncio.Event()
+        self.faults.changed = self._fit_tls_versions
+        self._fit_tls_versions()
         self._make_factory_state()
 
     # --------------------------------------------------------------------------------------------- clock
@@ -127,112 +81,109 @@ class SimulatedDevice:
 
     @property
     def shown(self) -> KeyAndChain | None:
-        """What the TLS server shows now; None when it shows nothing."""
-        return self._shown
+        """What the TLS server shows now; None when no handshake succeeds."""
+        return None if self._broken else self._shown
 
     @property
     def served_fingerprint(self) -> str | None:
         """SHA-256 of the leaf shown."""
-        return self._shown.fingerprint if self._shown else None
+        return self.shown.fingerprint if self.shown else None
+
+    @property
+    def counters(self) -> Counters:
+        """What was done to it so far, as numbers."""
+        told = self.journal
+        return Counters(
+            requests=dict(told.operations),
+            logins_accepted=self.guard.accepted,
+            logins_refused=self.guard.refused,
+            overlapping_changes=told.overlaps,
+            reboots=told.reboots,
+            handshakes=told.handshakes,
+        )
 
     def show_assigned(self) -> None:
         """Take over what is assigned, as far as the faults let it."""
         wanted = self.keystore.identity(self.keystore.assigned)
         if wanted is not None:
-            self._shown = wanted
+            self._show(wanted)
+
+    def _show(self, identity: KeyAndChain) -> None:
+        self._shown, self._context = identity, None
+
+    @property
+    def _broken(self) -> bool:
+        return self._good_path is not None and self.keystore.assigned != self._good_path
+
+    def _choose_context(self, _tls: ssl.SSLObject) -> ssl.SSLContext | None:
+        self.journal.handshakes += 1
+        if self.shown is None:
+            return None
+        if self._context is None:
+            self._context = context_for(self.shown)
+            allow_versions(self._context, tls_1_0_only=self.faults.on(Fault.TLS_1_0_ONLY))  # its level is taken as well
+        return self._context
+
+    def _fit_tls_versions(self) -> None:
+        self._context = None
+        allow_versions(self._listeners.tls, tls_1_0_only=self.faults.on(Fault.TLS_1_0_ONLY))
 
     def _make_factory_state(self) -> None:
         identity = self_signed(self.spec.model, self._clock())
         self.keystore = Keystore(most_keys=self.spec.most_keys, most_paths=self.spec.most_paths)
         self.guard.username, self.guard.password = self.spec.username, self.spec.password
-        self.guard.algorithms = self.spec.digest_algorithms
+        self.http_enabled, self.https_enabled = True, self.spec.https_enabled
         self.keystore.add_key(identity.key, "factory", external=False)
         certificate = self.keystore.add_certificate(identity.chain[0], "factory")
         self.keystore.assigned = self.keystore.add_path((certificate,), "factory")
-        self._shown = identity
+        self._good_path = None
+        self._show(identity)
 
     # ---------------------------------------------------------------------------------------- listeners
 
     async def start(self) -> None:
-        """Listen on both ports of the present address. Raises OSError."""
-        loop = asyncio.get_running_loop()
-        plain = await loop.create_server(
-            self._web, self.address, self.spec.http_port, reuse_address=True, start_serving=False
-        )
-        self._listeners = [plain]
-        if self.https_enabled:
-            self._listeners.append(
-                await loop.create_server(
-                    self._web,
-                    self.address,
-                    self.spec.https_port,
-                    ssl=self._tls_context(),
-                    ssl_handshake_timeout=5,
-                    reuse_address=True,
-                    start_serving=False,
-                )
-            )
-        for listener in self._listeners:
-            await listener.start_serving()
+        """Listen on the ports of the present address, unless it is off or away. Raises OSError."""
+        async with self._settling:
+            if self.powered and not self._absences and not self._closed and not self._listeners.open:
+                http = self.spec.http_port if self.http_enabled else None
+                await self._listeners.listen(self.address, http, self.spec.https_port if self.https_enabled else None)
 
     async def stop(self) -> None:
         """Close the ports and drop every connection."""
-        for listener in self._listeners:
-            listener.close()
-        self._listeners = []
-        for connection in list(self._web.connections):
-            if connection.transport is not None:
-                connection.transport.abort()
-        await asyncio.sleep(0)
+        async with self._settling:
+            await self._listeners.close()
 
     async def close(self) -> None:
         """Stop for good."""
+        self._closed = True
         for task in list(self._background):
             task.cancel()
         await asyncio.gather(*self._background, return_exceptions=True)
         await self.stop()
         await self._web.shutdown(0)
 
+    @contextlib.asynccontextmanager
+    async def _away(self) -> AsyncIterator[None]:
+        """Nobody listens meanwhile; the last who returns opens the ports again, wherever the address is by then."""
+        self._absences += 1
+        try:
+            await self.stop()
+            yield
+        finally:
+            self._absences -= 1
+        await self.start()
+
     async def restart_listeners(self, away_for: float = 0.0) -> None:
-        """Away for so many seconds, then back, wherever the address is by then."""
-        await self.stop()
-        await asyncio.sleep(away_for)
-        if self.powered:
-            await self.start()
-
-    def _tls_context(self) -> ssl.SSLContext:
-        """One context for listening; each handshake gets the one for what is shown at that moment."""
-        shown = self._shown
-        assert shown is not None, "a device with HTTPS on has something to show"  # noqa: S101
-        if self.faults.on(Fault.TLS_1_0_ONLY):
-            return context_for(shown, tls_1_0_only=True)
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.sni_callback = self._choose_context
-        return context
-
-    def _choose_context(self, tls: ssl.SSLObject, _name: str | None, _context: ssl.SSLContext) -> int | None:
-        self.journal.handshakes += 1
-        broken = self.faults.on(Fault.CANNOT_SERVE) and self.keystore.assigned != self._good_path
-        if self._shown is None or broken:
-            return ssl.ALERT_DESCRIPTION_INTERNAL_ERROR
-        tls.context = context_for(self._shown)
-        return None
-
-    @property
-    def _good_path(self) -> str | None:
-        """The path that can be served under `cannot-serve`: the one that was assigned when it was switched on."""
-        if not hasattr(self, "_kept_path"):
-            self._kept_path = self.keystore.assigned
-        return self._kept_path
+        """Away for so many seconds."""
+        async with self._away():
+            await asyncio.sleep(away_for)
 
     # ------------------------------------------------------------------------------- what happens to it
 
     async def move(self, address: str) -> None:
-        """DHCP gave it another address."""
-        await self.stop()
-        self.address = address
-        if self.powered:
-            await self.start()
+        """DHCP gave it another address. Raises OSError where it cannot listen there."""
+        async with self._away():
+            self.address = address
 
     async def power_off(self) -> None:
         """Gone from the network."""
@@ -241,48 +192,47 @@ class SimulatedDevice:
 
     async def power_on(self) -> None:
         """Back, with what was assigned."""
-        self.powered = True
-        self.show_assigned()
-        await self.start()
+        if not self.powered:
+            self.powered = True
+            self.show_assigned()
+            await self.start()
 
     async def reboot(self) -> None:
         """Away for `reboot_for` seconds; connections drop."""
         self.journal.reboots += 1
-        await self.stop()
-        if self.faults.strikes(Fault.CLOCK_RESETS_ON_REBOOT):
-            self.set_clock(RESET_CLOCK)
-        await asyncio.sleep(self.spec.reboot_for)
-        self.show_assigned()
-        if self.powered:
-            await self.start()
+        async with self._away():
+            if self.faults.strikes(Fault.CLOCK_RESETS_ON_REBOOT):
+                self.set_clock(RESET_CLOCK)
+            await asyncio.sleep(self.spec.reboot_for)
+            self.show_assigned()
 
     async def factory_reset(self) -> None:
         """Keystore emptied, credentials back to default, a new factory certificate."""
-        self._make_factory_state()
-        self.https_enabled = self.spec.https_enabled
-        await self.restart_listeners()
+        async with self._away():
+            self._make_factory_state()
 
     def change_password(self, password: str) -> None:
         """Somebody changed it."""
         self.guard.password = password
 
     async def replace_certificate(self) -> None:
-        """Somebody put a certificate of his own on it, with a key of its own."""
+        """Somebody put a certificate of his own on it, with a key of its own, in place of the one before."""
         identity = self_signed("somebody else's", self._clock())
-        self.keystore.add_key(identity.key, "stranger")
-        certificate = self.keystore.add_certificate(identity.chain[0], "stranger")
-        self.keystore.assigned = self.keystore.add_path((certificate,), "stranger")
+        self.keystore.assigned = self.keystore.put_in_place_of(self.keystore.assigned, identity, "stranger")
+        self._good_path = None
         self.show_assigned()
 
     # ----------------------------------------------------------------------- what services ask to happen
 
-    def later(self, what: "asyncio.Future[None] | object", after: float = 0.05) -> None:
+    def later(self, what: Callable[[], Awaitable[None]], after: float = 0.05) -> None:
         """Do something after the present answer is out."""
 
         async def wait() -> None:
             await asyncio.sleep(after)
-            with contextlib.suppress(asyncio.CancelledError):
-                await what  # type: ignore[misc]
+            try:
+                await what()
+            except OSError as error:
+                log.warning("%s cannot listen at %s: %s", self.spec.name, self.address, error)
 
         task = asyncio.create_task(wait())
         self._background.add(task)
@@ -290,9 +240,12 @@ class SimulatedDevice:
 
     def assign(self, path_id: str) -> None:
         """The API's assignment, with the faults that come with it."""
-        _ = self._good_path
-        self.keystore.assigned = path_id
-        held_back = self.faults.strikes(Fault.STORED_NOT_SERVED) or self.faults.on(Fault.NEEDS_REBOOT)
+        before, self.keystore.assigned = self.keystore.assigned, path_id
+        if path_id == self._good_path:
+            self._good_path = None
+        elif self._good_path is None and before is not None and self.faults.strikes(Fault.CANNOT_SERVE):
+            self._good_path = before
+        held_back = self.faults.on(Fault.NEEDS_REBOOT) or self.faults.strikes(Fault.STORED_NOT_SERVED)
         if not held_back:
             self.show_assigned()
         self.maybe_restart_web()
@@ -300,9 +253,11 @@ class SimulatedDevice:
     def maybe_restart_web(self) -> None:
         """Web daemons restart after a change: always under the fault, now and then under hostility."""
         if self.faults.strikes(Fault.WEB_DAEMON_RESTARTS) or self.faults.by_chance():
-            self.later(self.restart_listeners(0.5))
+            self.later(lambda: self.restart_listeners(self.spec.web_restart_for))
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         from device_simulator.onvif.server import answer
 
+        if not self._listeners.open and request.transport is not None:
+            request.transport.abort()  # it was in its handshake when the ports were closed
         return await answer(self, request)

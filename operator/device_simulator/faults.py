@@ -1,7 +1,7 @@
 """The named ways in which devices misbehave, and how often each still does."""
 
 import random
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from enum import StrEnum
 
 
@@ -39,15 +39,18 @@ class FaultBox:
     def __init__(self, faults: Iterable[Fault] | Mapping[Fault, int], hostility: float, seed: str) -> None:
         self._left: dict[Fault, int | None] = dict(faults) if isinstance(faults, Mapping) else dict.fromkeys(faults)
         self.hostility = hostility
+        self.changed: Callable[[], None] = lambda: None
         self._random = random.Random(seed)  # noqa: S311  # repeatable on purpose
 
     def set(self, fault: Fault, times: int | None = None) -> None:
         """Switch a fault on, for so many times or for good."""
         self._left[fault] = times
+        self.changed()
 
     def clear(self, fault: Fault) -> None:
         """Switch a fault off."""
         self._left.pop(fault, None)
+        self.changed()
 
     def on(self, fault: Fault) -> bool:
         """Whether it is on; nothing is used up."""
@@ -68,6 +71,10 @@ class FaultBox:
     def by_chance(self) -> bool:
         """Whether one of the small troubles of the day happens now."""
         return self.hostility > 0 and self._random.random() < self.hostility
+
+    def coin(self) -> bool:
+        """Which of two troubles it is."""
+        return self._random.random() < 0.5
 
     @property
     def names(self) -> list[str]:

@@ -7,7 +7,8 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from types import TracebackType
 
-from device_simulator.device import DeviceSpec, SimulatedDevice
+from device_simulator.device import SimulatedDevice
+from device_simulator.spec import DeviceSpec
 from device_simulator.tls import context_for, self_signed
 
 DESCRIPTORS = 65_536
@@ -100,9 +101,10 @@ class Simulator:
         self._clock = clock or system_clock
 
     async def __aenter__(self) -> "Simulator":
-        _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+        now, most = resource.getrlimit(resource.RLIMIT_NOFILE)
         wanted = min(DESCRIPTORS, most) if most != resource.RLIM_INFINITY else DESCRIPTORS
-        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, most))
+        if now != resource.RLIM_INFINITY and now < wanted:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, most))
         return self
 
     async def __aexit__(
@@ -114,8 +116,10 @@ class Simulator:
             await device.close()
 
     async def add(self, spec: DeviceSpec) -> SimulatedDevice:
-        """Make a device and let it listen. Raises OSError when its ports are taken."""
-        device = SimulatedDevice(spec, self._clock, len(self.devices) + 1, self.hostility)
+        """Make a device and let it listen. Raises ValueError for a name in use, OSError when its ports are taken."""
+        if spec.name in self.devices:
+            raise ValueError(f"there is a device {spec.name} already")
+        device = SimulatedDevice(spec, self._clock, len(self.devices) + 1, self.hostility, self.seed)
         await device.start()
         self.devices[spec.name] = device
         return device

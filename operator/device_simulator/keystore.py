@@ -170,6 +170,21 @@ class Keystore:
             raise StoreFault("InvalidArgVal ReferenceExists")
         del self.paths[path_id]
 
+    def put_in_place_of(self, path_id: str | None, identity: KeyAndChain, alias: str) -> str:
+        """A path with a key and certificate of its own; what was in this path gives up its slots."""
+        if path_id is not None and path_id not in self.used_elsewhere:
+            self._forget(path_id)
+        self.add_key(identity.key, alias)
+        return self.add_path(tuple(self.add_certificate(one, alias) for one in identity.chain), alias)
+
+    def _forget(self, path_id: str) -> None:
+        ids = self.paths.pop(path_id).certificate_ids
+        for certificate_id in ids:
+            if not any(certificate_id in path.certificate_ids for path in self.paths.values()):
+                key_id = self.certificates.pop(certificate_id).key_id
+                if not any(one.key_id == key_id for one in self.certificates.values()):
+                    del self.keys[key_id]
+
     # ------------------------------------------------------------------------------------------ identity
 
     def identity(self, path_id: str | None) -> KeyAndChain | None:

@@ -1,7 +1,6 @@
 """Keys, certificates and TLS contexts of simulated devices."""
 
 import datetime
-import functools
 import ssl
 import tempfile
 import warnings
@@ -64,16 +63,22 @@ def certificate_for(key: Key, common_name: str, now: datetime.datetime) -> x509.
     )
 
 
-@functools.lru_cache(maxsize=4096)
-def context_for(identity: KeyAndChain, *, tls_1_0_only: bool = False) -> ssl.SSLContext:
-    """A server context that shows this identity."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    if tls_1_0_only:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", DeprecationWarning)  # old on purpose
+def allow_versions(context: ssl.SSLContext, *, tls_1_0_only: bool) -> None:
+    """TLS 1.0 and nothing else, or 1.2 and newer, for handshakes that begin from now on."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # old on purpose
+        if tls_1_0_only:
             context.minimum_version = ssl.TLSVersion.TLSv1
             context.maximum_version = ssl.TLSVersion.TLSv1
-        context.set_ciphers("ALL:@SECLEVEL=0")
+        else:
+            context.maximum_version = ssl.TLSVersion.MAXIMUM_SUPPORTED
+            context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.set_ciphers("ALL:@SECLEVEL=0" if tls_1_0_only else "DEFAULT")
+
+
+def context_for(identity: KeyAndChain) -> ssl.SSLContext:
+    """A server context that shows this identity."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "server.pem"
         file.touch(mode=0o600)

@@ -5,23 +5,15 @@ import base64
 import contextlib
 import ssl
 import subprocess
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 
-from device_simulator import DeviceSpec, Fault, SimulatedDevice, Simulator
+from device_simulator import Fault, SimulatedDevice
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # the client's own
-ADDRESS = "127.90.0.1"
-
-
-@pytest.fixture
-async def camera() -> AsyncIterator[SimulatedDevice]:
-    async with Simulator(hostility=0) as simulator:
-        yield await simulator.add(DeviceSpec(name="cam", address=ADDRESS, reboot_for=0.2))
 
 
 def make_pkcs12(folder: Path) -> tuple[bytes, str]:
@@ -41,11 +33,11 @@ def served(address: str) -> str:
     return x509.load_pem_x509_certificate(pem.encode()).fingerprint(hashes.SHA256()).hex()
 
 
-def drive(data: bytes, *, http_digest: bool) -> dict[str, object]:
+def drive(address: str, data: bytes, *, http_digest: bool) -> dict[str, object]:
     """The whole sequence, synchronously."""
     from onvif import CacheMode, ONVIFClient
 
-    client = ONVIFClient(ADDRESS, 8080, "admin", "secret", http_digest=http_digest, cache=CacheMode.NONE)
+    client = ONVIFClient(address, 8080, "admin", "secret", http_digest=http_digest, cache=CacheMode.NONE)
     seen: dict[str, object] = {"serial": client.devicemgmt().GetDeviceInformation()["SerialNumber"]}
     keystore, server = client.keystore(), client.tlsserver()
     before = server.GetAssignedServerCertificates()
@@ -54,9 +46,9 @@ def drive(data: bytes, *, http_digest: bool) -> dict[str, object]:
     )
     path = uploaded["CertificationPathID"]
     server.ReplaceServerCertificateAssignment(OldCertificationPathID=before[0], NewCertificationPathID=path)
-    seen["new"] = served(ADDRESS)
+    seen["new"] = served(address)
     server.ReplaceServerCertificateAssignment(OldCertificationPathID=path, NewCertificationPathID=before[0])
-    seen["rolled back"] = served(ADDRESS)
+    seen["rolled back"] = served(address)
     parts = keystore.GetCertificationPath(CertificationPathID=path)
     keystore.DeleteCertificationPath(CertificationPathID=path)
     for certificate in parts["CertificateID"]:
@@ -70,7 +62,7 @@ def drive(data: bytes, *, http_digest: bool) -> dict[str, object]:
 async def test_the_whole_keystore_sequence(camera: SimulatedDevice, tmp_path: Path, http_digest: bool) -> None:
     data, fingerprint = await asyncio.to_thread(make_pkcs12, tmp_path)
     factory = camera.served_fingerprint
-    seen = await asyncio.to_thread(drive, data, http_digest=http_digest)
+    seen = await asyncio.to_thread(drive, camera.address, data, http_digest=http_digest)
     assert seen == {"serial": camera.serial_number, "new": fingerprint, "rolled back": factory, "keys left": 1}
     assert camera.guard.refused == 0
 
@@ -103,16 +95,16 @@ async def test_references_are_kept_whole(camera: SimulatedDevice) -> None:
 
 
 async def test_a_reboot_drops_connections_and_comes_back(camera: SimulatedDevice) -> None:
-    reader, writer = await asyncio.open_connection(ADDRESS, 8080)
+    reader, writer = await asyncio.open_connection(camera.address, 8080)
     rebooting = asyncio.create_task(camera.reboot())
     async with asyncio.timeout(2):
         with contextlib.suppress(ConnectionResetError):
             assert await reader.read(1) == b""
     writer.close()
     with pytest.raises(OSError, match=r"refused|Connect call failed"):
-        await asyncio.open_connection(ADDRESS, 8080)
+        await asyncio.open_connection(camera.address, 8080)
     await rebooting
-    _, writer = await asyncio.open_connection(ADDRESS, 8080)
+    _, writer = await asyncio.open_connection(camera.address, 8080)
     writer.close()
     assert camera.journal.reboots == 1
 

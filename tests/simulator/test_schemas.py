@@ -5,11 +5,10 @@ from pathlib import Path
 import pytest
 from lxml import etree
 
-from device_simulator import DeviceSpec, Simulator
+from device_simulator import SimulatedDevice
 from tests.drivers.schemas import official_schema
 from tests.simulator.client import TAS, TDS, Client, Reply
 
-ADDRESS = "127.90.1.1"
 NOW = "<tt:Time><tt:Hour>1</tt:Hour><tt:Minute>2</tt:Minute><tt:Second>3</tt:Second></tt:Time>"
 TODAY = "<tt:Date><tt:Year>2026</tt:Year><tt:Month>2</tt:Month><tt:Day>3</tt:Day></tt:Date>"
 NTP = "<p:NTPManual><tt:Type>IPv4</tt:Type><tt:IPv4Address>127.0.0.9</tt:IPv4Address></p:NTPManual>"
@@ -59,11 +58,9 @@ def valid(reply: Reply, schema: etree.XMLSchema, operation: str) -> Reply:
     return reply
 
 
-async def test_the_device_service(schema: etree.XMLSchema) -> None:
-    async with Simulator(hostility=0) as simulator:
-        await simulator.add(DeviceSpec(name="cam", address=ADDRESS))
-        for operation, inner in DEVICE:
-            valid(await Client(ADDRESS).call(TDS, operation, inner), schema, operation)
+async def test_the_device_service(schema: etree.XMLSchema, camera: SimulatedDevice) -> None:
+    for operation, inner in DEVICE:
+        valid(await Client(camera.address).call(TDS, operation, inner), schema, operation)
 
 
 @pytest.mark.parametrize(
@@ -73,52 +70,52 @@ async def test_the_device_service(schema: etree.XMLSchema) -> None:
         ("CreateECCKeyPair", "<p:EllipticCurve>secp256r1</p:EllipticCurve>", "1.2.840.10045.4.3.2"),
     ],
 )
-async def test_the_keystore(schema: etree.XMLSchema, create: str, inner: str, algorithm: str) -> None:
-    async with Simulator(hostility=0) as simulator:
-        device = await simulator.add(DeviceSpec(name="cam", address=ADDRESS))
-        client = Client(ADDRESS)
+async def test_the_keystore(
+    schema: etree.XMLSchema, camera: SimulatedDevice, create: str, inner: str, algorithm: str
+) -> None:
+    client = Client(camera.address)
 
-        async def call(operation: str, inner: str = "") -> Reply:
-            return valid(await client.call(TAS, operation, inner), schema, operation)
+    async def call(operation: str, inner: str = "") -> Reply:
+        return valid(await client.call(TAS, operation, inner), schema, operation)
 
-        await call("GetServiceCapabilities")
-        key = (await call(create, f"{inner}<p:Alias>new</p:Alias>")).text("KeyID")
-        while (await call("GetKeyStatus", f"<p:KeyID>{key}</p:KeyID>")).text("KeyStatus") == "generating":
-            pass
-        assert (await call("GetPrivateKeyStatus", f"<p:KeyID>{key}</p:KeyID>")).text("hasPrivateKey") == "true"
-        await call("GetAllKeys")
-        subject = "<p:Subject><p:Country>JP</p:Country><p:CommonName>gate</p:CommonName></p:Subject>"
-        signed = f"<p:SignatureAlgorithm><p:algorithm>{algorithm}</p:algorithm></p:SignatureAlgorithm>"
-        await call("CreatePKCS10CSR", f"{subject}<p:KeyID>{key}</p:KeyID>{signed}")
-        made = await call(
-            "CreateSelfSignedCertificate", f"<p:X509Version>3</p:X509Version><p:KeyID>{key}</p:KeyID>{subject}{signed}"
-        )
-        one = f"<p:CertificateID>{made.text('CertificateID')}</p:CertificateID>"
-        content = (await call("GetCertificate", one)).text("CertificateContent")
-        await call("GetAllCertificates")
-        path = (
-            await call("CreateCertificationPath", f"<p:CertificateIDs>{one}</p:CertificateIDs><p:Alias>new</p:Alias>")
-        ).text("CertificationPathID")
-        await call("GetCertificationPath", f"<p:CertificationPathID>{path}</p:CertificationPathID>")
-        await call("GetAllCertificationPaths")
-        old = (await call("GetAssignedServerCertificates")).text("CertificationPathID")
-        assert device.keystore.assigned == old
-        new, back = (
-            "<p:NewCertificationPathID>{}</p:NewCertificationPathID>",
-            "<p:OldCertificationPathID>{}</p:OldCertificationPathID>",
-        )
-        await call("ReplaceServerCertificateAssignment", back.format(old) + new.format(path))
-        assert device.keystore.assigned == path
-        await call("ReplaceServerCertificateAssignment", back.format(path) + new.format(old))
-        await call("DeleteCertificationPath", f"<p:CertificationPathID>{path}</p:CertificationPathID>")
-        await call("DeleteCertificate", one)
-        again = await call(
-            "UploadCertificate",
-            f"<p:Certificate>{content}</p:Certificate><p:PrivateKeyRequired>true</p:PrivateKeyRequired>",
-        )
-        assert again.text("KeyID") == key
-        await call("DeleteCertificate", f"<p:CertificateID>{again.text('CertificateID')}</p:CertificateID>")
-        await call("DeleteKey", f"<p:KeyID>{key}</p:KeyID>")
-        phrase = (await call("UploadPassphrase", "<p:Passphrase>word</p:Passphrase>")).text("PassphraseID")
-        await call("GetAllPassphrases")
-        await call("DeletePassphrase", f"<p:PassphraseID>{phrase}</p:PassphraseID>")
+    await call("GetServiceCapabilities")
+    key = (await call(create, f"{inner}<p:Alias>new</p:Alias>")).text("KeyID")
+    while (await call("GetKeyStatus", f"<p:KeyID>{key}</p:KeyID>")).text("KeyStatus") == "generating":
+        pass
+    assert (await call("GetPrivateKeyStatus", f"<p:KeyID>{key}</p:KeyID>")).text("hasPrivateKey") == "true"
+    await call("GetAllKeys")
+    subject = "<p:Subject><p:Country>JP</p:Country><p:CommonName>gate</p:CommonName></p:Subject>"
+    signed = f"<p:SignatureAlgorithm><p:algorithm>{algorithm}</p:algorithm></p:SignatureAlgorithm>"
+    await call("CreatePKCS10CSR", f"{subject}<p:KeyID>{key}</p:KeyID>{signed}")
+    made = await call(
+        "CreateSelfSignedCertificate", f"<p:X509Version>3</p:X509Version><p:KeyID>{key}</p:KeyID>{subject}{signed}"
+    )
+    one = f"<p:CertificateID>{made.text('CertificateID')}</p:CertificateID>"
+    content = (await call("GetCertificate", one)).text("CertificateContent")
+    await call("GetAllCertificates")
+    path = (
+        await call("CreateCertificationPath", f"<p:CertificateIDs>{one}</p:CertificateIDs><p:Alias>new</p:Alias>")
+    ).text("CertificationPathID")
+    await call("GetCertificationPath", f"<p:CertificationPathID>{path}</p:CertificationPathID>")
+    await call("GetAllCertificationPaths")
+    old = (await call("GetAssignedServerCertificates")).text("CertificationPathID")
+    assert camera.keystore.assigned == old
+    new, back = (
+        "<p:NewCertificationPathID>{}</p:NewCertificationPathID>",
+        "<p:OldCertificationPathID>{}</p:OldCertificationPathID>",
+    )
+    await call("ReplaceServerCertificateAssignment", back.format(old) + new.format(path))
+    assert camera.keystore.assigned == path
+    await call("ReplaceServerCertificateAssignment", back.format(path) + new.format(old))
+    await call("DeleteCertificationPath", f"<p:CertificationPathID>{path}</p:CertificationPathID>")
+    await call("DeleteCertificate", one)
+    again = await call(
+        "UploadCertificate",
+        f"<p:Certificate>{content}</p:Certificate><p:PrivateKeyRequired>true</p:PrivateKeyRequired>",
+    )
+    assert again.text("KeyID") == key
+    await call("DeleteCertificate", f"<p:CertificateID>{again.text('CertificateID')}</p:CertificateID>")
+    await call("DeleteKey", f"<p:KeyID>{key}</p:KeyID>")
+    phrase = (await call("UploadPassphrase", "<p:Passphrase>word</p:Passphrase>")).text("PassphraseID")
+    await call("GetAllPassphrases")
+    await call("DeletePassphrase", f"<p:PassphraseID>{phrase}</p:PassphraseID>")

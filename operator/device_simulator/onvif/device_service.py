@@ -164,33 +164,42 @@ def _get_interfaces(device: "SimulatedDevice", request: Request) -> Element:
     return tds("GetNetworkInterfacesResponse", interface)
 
 
+def _protocols(device: "SimulatedDevice") -> dict[str, tuple[bool, int]]:
+    """Name: (enabled, port)."""
+    return {
+        "HTTP": (device.http_enabled, device.spec.http_port),
+        "HTTPS": (device.https_enabled, device.spec.https_port),
+    }
+
+
 def _get_protocols(device: "SimulatedDevice", request: Request) -> Element:
-    known = (("HTTP", True, device.spec.http_port), ("HTTPS", device.https_enabled, device.spec.https_port))
-    return tds(
-        "GetNetworkProtocolsResponse",
-        *(
-            tds("NetworkProtocols", tt("Name", text=name), tt("Enabled", text=on), tt("Port", text=port))
-            for name, on, port in known
-        ),
+    known = (
+        tds("NetworkProtocols", tt("Name", text=name), tt("Enabled", text=on), tt("Port", text=port))
+        for name, (on, port) in _protocols(device).items()
     )
+    return tds("GetNetworkProtocolsResponse", *known)
 
 
 def _set_protocols(device: "SimulatedDevice", request: Request) -> Element:
-    for protocol in request.body:
-        if value(protocol, "Name") == "HTTPS":
-            wanted = value(protocol, "Enabled") == "true"
-            if wanted and device.keystore.identity(device.keystore.assigned) is None:
-                raise SoapFault("Receiver", "Action", "EnablingTlsFailed")
-            if wanted != device.https_enabled:
-                device.https_enabled = wanted
-                device.show_assigned()
-                device.later(device.restart_listeners(0.05))
+    before = _protocols(device)
+    wanted = {value(one, "Name") or "": value(one, "Enabled") == "true" for one in request.body}
+    if not wanted.keys() <= before.keys():
+        raise SoapFault("Sender", "InvalidArgVal", "ServiceNotSupported")
+    if any(value(one, "Port") not in {None, str(before[value(one, "Name") or ""][1])} for one in request.body):
+        raise SoapFault("Sender", "InvalidArgVal", "PortAlreadyInUse")
+    if wanted.get("HTTPS") and device.keystore.identity(device.keystore.assigned) is None:
+        raise SoapFault("Receiver", "Action", "EnablingTlsFailed")
+    device.http_enabled = wanted.get("HTTP", device.http_enabled)
+    device.https_enabled = wanted.get("HTTPS", device.https_enabled)
+    if _protocols(device) != before:
+        device.show_assigned()
+        device.later(device.restart_listeners)
     return tds("SetNetworkProtocolsResponse")
 
 
 def _reboot(device: "SimulatedDevice", request: Request) -> Element:
     if not device.faults.strikes(Fault.REBOOT_NOT_DONE):
-        device.later(device.reboot())
+        device.later(device.reboot)
     return tds("SystemRebootResponse", tds("Message", text="Rebooting"))
 
 

@@ -1,0 +1,37 @@
+"""How a simulated device is made."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from device_simulator.faults import Fault
+
+
+@dataclass(frozen=True)
+class DeviceSpec:
+    """How a device is made. *_for: seconds that it takes. hostility: rate of small troubles, 0 to 1;
+    None: the simulator's."""
+
+    name: str
+    address: str
+    http_port: int = 8080
+    https_port: int = 8443
+    username: str = "admin"
+    password: str = "secret"  # noqa: S105  # a simulated device's factory password
+    manufacturer: str = "Simulated"
+    model: str = "SIM-1"
+    serial_number: str | None = None
+    mac_address: str | None = None
+    faults: Iterable[Fault] | Mapping[Fault, int] = ()
+    hostility: float | None = None
+    seed: int = 0
+    https_enabled: bool = True
+    key_types: tuple[str, ...] = ("RSA-2048", "RSA-3072", "ECDSA-P256")
+    digest_algorithms: tuple[str, ...] = ("SHA-256", "MD5")
+    username_token: bool = True
+    reboot_for: float = 0.3
+    web_restart_for: float = 0.5
+    key_generation_for: float = 1.0
+    most_keys: int = 8
+    most_paths: int = 4
+    time_zone: str = "CET-1CEST,M3.5.0,M10.5.0/3"
+    on_ntp: bool = False
