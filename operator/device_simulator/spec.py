@@ -9,7 +9,7 @@ from device_simulator.faults import Fault
 @dataclass(frozen=True)
 class DeviceSpec:
     """How a device is made. *_for: seconds that it takes. hostility: rate of small troubles, 0 to 1;
-    None: the simulator's."""
+    None: the simulator's. administrator: what the one account may do (False: only READ_SYSTEM)."""
 
     name: str
     address: str
@@ -28,6 +28,7 @@ class DeviceSpec:
     key_types: tuple[str, ...] = ("RSA-2048", "RSA-3072", "ECDSA-P256")
     digest_algorithms: tuple[str, ...] = ("SHA-256", "MD5")
     username_token: bool = True
+    administrator: bool = True
     reboot_for: float = 0.3
     web_restart_for: float = 0.5
     key_generation_for: float = 1.0

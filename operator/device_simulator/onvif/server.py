@@ -10,15 +10,12 @@ from device_simulator.device import SimulatedDevice
 from device_simulator.faults import Fault
 from device_simulator.keystore import StoreFault
 from device_simulator.onvif import device_service, security_service
+from device_simulator.onvif.access import PRE_AUTH, changes_something, needs_administrator
 from device_simulator.onvif.soap import TAS, TDS, Element, Request, SoapFault, envelope, fault, parse
 
 XML = "application/soap+xml"
 Operation = Callable[[SimulatedDevice, Request], Element]
 SERVICES = {TDS: device_service.OPERATIONS, TAS: security_service.OPERATIONS}
-PRE_AUTH = frozenset(
-    {"GetSystemDateAndTime", "GetEndpointReference", "GetServiceCapabilities", "GetServices", "GetCapabilities"}
-)
-READS = ("Get",)
 PATHS = frozenset({"/onvif/device_service", "/onvif/security_service"})
 
 
@@ -36,13 +33,16 @@ async def answer(device: SimulatedDevice, request: web.BaseRequest) -> web.Strea
         if (refused := _refusal(device, request, asked)) is not None:
             device.journal.note(asked.operation, ok=False)
             return refused
-        return _reply(await _carried_out(device, asked, operation))
+        done = await _carried_out(device, asked, operation)
+        if device.faults.by_chance() and device.faults.coin():
+            return _dropped(request)  # it was done, and nobody is told
+        return _reply(done)
     except SoapFault as error:
         return _reply(fault(error), status=400 if error.codes[0] == "Sender" else 500)
 
 
 async def _carried_out(device: SimulatedDevice, asked: Request, operation: Operation) -> bytes:
-    changes = not asked.operation.startswith(READS)
+    changes = changes_something(asked.operation)
     journal = device.journal
     if changes:
         journal.overlaps += journal.changes_under_way > 0
@@ -53,6 +53,9 @@ async def _carried_out(device: SimulatedDevice, asked: Request, operation: Opera
         made = operation(device, asked)
         journal.note(asked.operation, ok=True)
         return envelope(made)
+    except SoapFault:
+        journal.note(asked.operation, ok=False)
+        raise
     except StoreFault as error:
         journal.note(asked.operation, ok=False)
         first, *rest = str(error).split()
@@ -83,6 +86,8 @@ def _refusal(device: SimulatedDevice, request: web.BaseRequest, asked: Request) 
         told = Answer.NONE
     match told:
         case Answer.ACCEPTED:
+            if needs_administrator(asked.operation) and not device.spec.administrator:
+                return _reply(fault(SoapFault("Sender", "NotAuthorized")), status=400)
             return None
         case Answer.LOCKED:
             return web.Response(status=403, text="Login has been locked")
@@ -105,8 +110,16 @@ async def _transport_fault(device: SimulatedDevice, request: web.BaseRequest) ->
     if raw is not None:
         return raw
     if faults.by_chance():
+        if faults.coin():
+            return _dropped(request)
         return web.Response(status=503, text="busy", headers={"Retry-After": "1"})
     return None
+
+
+def _dropped(request: web.BaseRequest) -> web.Response:
+    if request.transport is not None:
+        request.transport.abort()
+    return web.Response(status=500)
 
 
 async def _raw_fault(device: SimulatedDevice, request: web.BaseRequest) -> web.StreamResponse | None:
