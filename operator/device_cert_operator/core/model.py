@@ -46,8 +46,9 @@ class CertificateFacts:
     fingerprint: SHA-256 over the DER. public_key_sha256: SHA-256 over the SubjectPublicKeyInfo.
     key_type: `RSA`, `EC`, `Ed25519`, `Ed448`, `DSA` or `unknown`; curve: e.g. `secp256r1`; key_bits: size in bits.
     version: 1 or 3. key_usage: OpenSSL's short words (`digitalSignature`, …) or None when absent.
-    extended_key_usage: dotted OIDs or None. dns_names, ip_addresses: from the SAN, at most 64 of each (`names_cut`).
-    signature_hash: `sha256`, …, `sha1`, `md5` or None (EdDSA).
+    extended_key_usage: dotted OIDs or None. dns_names, ip_addresses: from the SAN, at most 128 of each (`names_cut`).
+    signature_hash: `sha256`, …, `sha1`, `md5` or None (EdDSA). path_length: how many CAs may follow below a CA.
+    extensions_problem: why clients refuse its extensions: broken, or critical and unknown.
     """
 
     fingerprint: str
@@ -73,6 +74,8 @@ class CertificateFacts:
     subject_is_empty: bool
     name_constraints: NameConstraints | None = None
     names_cut: bool = False
+    path_length: int | None = None
+    extensions_problem: str | None = None
 
     @property
     def self_issued(self) -> bool:

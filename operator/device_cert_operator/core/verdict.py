@@ -1,22 +1,24 @@
 """Would the clients people use accept what is served? Pure rules over certificate facts, one function a rule.
 
-The rules follow what Chromium, OpenSSL and Apple's platforms were seen or documented to do (`docs/concepts/verdict.md`
-has the table). Signatures are checked elsewhere; here they arrive as `ChainFacts`.
+The rules follow what Chromium, OpenSSL and Apple's platforms were seen or documented to do (the table is in
+`tests/core/test_verdict.py`). Signatures are checked elsewhere; here they arrive as `ChainFacts`.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
-from ipaddress import ip_address, ip_network
 
-from device_cert_operator.core.model import CertificateFacts, NameConstraints, Served, canonical_host, is_ip
+from device_cert_operator.core.model import CertificateFacts, Served, canonical_host
+from device_cert_operator.core.naming import covers, not_permitted
 from device_cert_operator.reasons import Reason
 
 SERVER_AUTH = "1.3.6.1.5.5.7.3.1"
 ANY_PURPOSE = "2.5.29.37.0"
 APPLE_MOST_DAYS = timedelta(days=825)
-BROWSER_CURVES = frozenset({"secp256r1", "secp384r1"})
+BROWSER_CURVES = frozenset({"secp256r1", "secp384r1"})  # of a leaf
+CA_CURVES = BROWSER_CURVES | {"secp521r1"}
+LEAST_RSA_BITS = 1024  # below that Chromium refuses as well
 WEAK_HASHES = frozenset({"sha1", "md5", "md4", "md2"})
 
 
@@ -33,13 +35,25 @@ class ChainFacts:
     """The path from the leaf upwards, as far as signatures hold.
 
     path: leaf first; ends with the trust anchor if `anchored`, sent or not. intended: subjects of the trust anchors.
-    broken: a name fits further up, its signature does not.
+    broken: a name fits further up, its signature does not. missing: the CA that the device had to send for the path
+    to reach an anchor, if we know it.
     """
 
     path: tuple[CertificateFacts, ...]
     anchored: bool
     intended: tuple[str, ...] = ()
     broken: bool = False
+    missing: str | None = None
+
+    @property
+    def authorities(self) -> tuple[CertificateFacts, ...]:
+        """The CAs of the path, the trust anchor included."""
+        return self.path[1:]
+
+    @property
+    def intermediates(self) -> tuple[CertificateFacts, ...]:
+        """The CAs of the path below the trust anchor."""
+        return self.path[1:-1] if self.anchored else self.path[1:]
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,11 +91,11 @@ class Verdict:
 
     @property
     def message(self) -> str:
-        """A sentence for the Secure condition."""
+        """Sentences for the Secure condition; where it holds, with what other clients mind."""
         if fault := self._first:
             return fault.message
-        told = " ".join(warning.message for warning in self.warnings)
-        return f"Clients that trust the intended CA accept this device. {told}".strip()
+        told = " ".join(note.message for note in (*self.faults, *self.warnings))
+        return f"Browsers that trust the intended CA accept this device. {told}".strip()
 
     @property
     def _first(self) -> Fault | None:
@@ -124,47 +138,73 @@ def issuer_is_another(e: Evidence) -> Fault | None:
     """The chain does not end at the intended CA: both are named."""
     if e.chain.anchored:
         return None
-    intended = " or ".join(e.chain.intended) or "no CA"
-    if e.chain.broken:
+    if e.chain.missing is not None:
         return Fault(
-            Reason.SIGNATURE_INVALID,
-            f"The certificate names {e.leaf.issuer or 'no issuer'} as its issuer, and that CA did not sign it.",
+            Reason.CHAIN_INCOMPLETE,
+            f"The device does not send {e.chain.missing}, which links its certificate to the CA that clients trust.",
             ALL,
         )
-    if len(e.chain.path) == 1 and e.leaf.issuer in e.chain.intended:
-        return Fault(Reason.SIGNATURE_INVALID, f"{e.leaf.issuer} did not sign this certificate.", ALL)
-    top = e.chain.path[-1]
+    top, intended = e.chain.path[-1], " or ".join(e.chain.intended) or "no CA"
+    if e.chain.broken or top.issuer in e.chain.intended:
+        return Fault(
+            Reason.SIGNATURE_INVALID,
+            f"The chain names {top.issuer or 'nobody'} as its issuer, but that CA's key did not sign it: another CA of "
+            "the same name did, or it was altered.",
+            ALL,
+        )
     told = "is self-signed" if e.leaf.self_issued else f"was issued by {top.issuer or 'nobody named'}"
     return Fault(Reason.ISSUER_MISMATCH, f"The served certificate {told}; wanted is one of {intended}.", ALL)
 
 
 def address_is_not_named(e: Evidence) -> Fault | None:
-    """The SAN does not hold what was dialled (RFC 6125, RFC 9525): an address as iPAddress, a name as dNSName."""
-    if e.leaf.has_san and _named(e.leaf, e.host):
+    """The SAN does not hold what was dialled (RFC 9525): an address as iPAddress, a name as dNSName."""
+    leaf = e.leaf
+    if covers(leaf.dns_names, leaf.ip_addresses, e.host):
         return None
-    if not e.leaf.has_san and e.leaf.common_name and canonical_host(e.leaf.common_name) == e.host:
+    if not leaf.has_san and leaf.common_name and leaf.common_name.rstrip(".").lower() == e.host:
         return Fault(
             Reason.NAME_ONLY_IN_COMMON_NAME, f"{e.host} stands only in the CN; clients read only the SAN.", ALL
         )
-    names = ", ".join((*e.leaf.dns_names, *e.leaf.ip_addresses)[:4]) or "no name at all"
-    return Fault(Reason.ADDRESS_NOT_IN_CERTIFICATE, f"The certificate is for {names}, not for {e.host}.", ALL)
+    if e.host in leaf.dns_names:
+        message = f"The certificate names {e.host} as a DNS name; clients look for it as an IP address."
+    else:
+        names = ", ".join((*leaf.dns_names, *leaf.ip_addresses)[:4]) or "no name at all"
+        message = f"The certificate is for {names}{', …' if leaf.names_cut else ''}, not for {e.host}."
+    return Fault(Reason.ADDRESS_NOT_IN_CERTIFICATE, message, ALL)
 
 
 def certificate_is_out_of_time(e: Evidence) -> Fault | None:
-    """Any certificate of the path."""
-    for place, facts in enumerate(e.chain.path):
-        whose = "certificate" if place == 0 else f"CA certificate {facts.subject}"
-        if e.now > facts.not_after:
-            return Fault(
-                Reason.CERTIFICATE_EXPIRED, f"The {whose} expired on {facts.not_after:%Y-%m-%d %H:%M} UTC.", ALL
-            )
-        if e.now < facts.not_before:
-            return Fault(
-                Reason.CERTIFICATE_NOT_YET_VALID,
-                f"The {whose} is valid from {facts.not_before:%Y-%m-%d %H:%M} UTC.",
-                ALL,
-            )
+    """The leaf."""
+    return _out_of_time(e.leaf, "certificate", e.now)
+
+
+def authority_is_out_of_time(e: Evidence) -> Fault | None:
+    """A CA of the path."""
+    found = (_out_of_time(facts, f"CA certificate {facts.subject}", e.now) for facts in e.chain.authorities)
+    return next((fault for fault in found if fault is not None), None)
+
+
+def _out_of_time(facts: CertificateFacts, whose: str, now: datetime) -> Fault | None:
+    """Both ends belong to the validity (RFC 5280, section 4.1.2.5)."""
+    if now > facts.not_after:
+        return Fault(Reason.CERTIFICATE_EXPIRED, f"The {whose} expired on {facts.not_after:%Y-%m-%d %H:%M} UTC.", ALL)
+    if now < facts.not_before:
+        return Fault(
+            Reason.CERTIFICATE_NOT_YET_VALID, f"The {whose} is valid from {facts.not_before:%Y-%m-%d %H:%M} UTC.", ALL
+        )
     return None
+
+
+def extensions_are_refused(e: Evidence) -> Fault | None:
+    """Broken, or critical and unknown (RFC 5280, section 4.2)."""
+    odd = next((facts for facts in e.chain.path if facts.extensions_problem is not None), None)
+    if odd is None:
+        return None
+    return Fault(
+        Reason.CERTIFICATE_UNREADABLE,
+        f"Clients refuse {odd.subject or 'the certificate'}: {odd.extensions_problem}.",
+        ALL,
+    )
 
 
 def tls_is_too_old(e: Evidence) -> Fault | None:
@@ -181,22 +221,28 @@ def tls_is_too_old(e: Evidence) -> Fault | None:
 
 
 def key_is_not_for_browsers(e: Evidence) -> Fault | None:
-    """P-256, P-384 and RSA are what browsers take in a leaf."""
-    if e.leaf.key_type == "RSA" or (e.leaf.key_type == "EC" and e.leaf.curve in BROWSER_CURVES):
-        return None
-    kind = e.leaf.curve or e.leaf.key_type
-    return Fault(Reason.KEY_TYPE_NOT_IN_BROWSERS, f"Browsers take no {kind} keys.", BROWSERS)
+    """RSA, P-256 and P-384 are what browsers take in a leaf, in a CA also P-521."""
+    for facts in e.chain.path:
+        curves = BROWSER_CURVES if facts is e.leaf else CA_CURVES
+        if facts.key_type != "RSA" and not (facts.key_type == "EC" and facts.curve in curves):
+            whose = "" if facts is e.leaf else f" of CA {facts.subject}"
+            return Fault(
+                Reason.KEY_TYPE_NOT_IN_BROWSERS,
+                f"Browsers take no {facts.curve or facts.key_type} keys, as that{whose or ' of the certificate'}.",
+                BROWSERS,
+            )
+    return None
 
 
 def key_is_weak(e: Evidence) -> Fault | None:
     """Chromium takes RSA-1024 under a local root, Apple does not, and nobody should."""
-    weak = next((facts for facts in e.chain.path if facts.key_type == "RSA" and facts.key_bits < 2048), None)
-    if weak is None:
+    weak = min((facts for facts in e.chain.path if facts.key_type == "RSA"), key=lambda one: one.key_bits, default=None)
+    if weak is None or weak.key_bits >= 2048:
         return None
     return Fault(
         Reason.WEAK_KEY,
-        f"{weak.subject or 'The certificate'} has an RSA key of {weak.key_bits} bits.",
-        frozenset({Client.APPLE}),
+        f"{weak.subject or 'The certificate'} has an RSA key of {weak.key_bits} bits; 2048 are wanted.",
+        ALL if weak.key_bits < LEAST_RSA_BITS else frozenset({Client.APPLE}),
     )
 
 
@@ -222,7 +268,7 @@ def purpose_is_another(e: Evidence) -> Fault | None:
                 frozenset({Client.OPENSSL, Client.APPLE}),
             )
         return Fault(Reason.NOT_FOR_SERVERS, "The certificate is not for TLS servers (extendedKeyUsage).", ALL)
-    for facts in e.chain.path[1:]:
+    for facts in e.chain.authorities:
         above = facts.extended_key_usage
         if above is not None and not {SERVER_AUTH, ANY_PURPOSE} & set(above):
             return Fault(Reason.NOT_FOR_SERVERS, f"CA {facts.subject} is not for TLS servers (extendedKeyUsage).", ALL)
@@ -242,16 +288,29 @@ def key_usage_is_unfit(e: Evidence) -> Fault | None:
 
 
 def authority_is_unfit(e: Evidence) -> Fault | None:
-    """A CA of the path that may not sign certificates."""
-    for facts in e.chain.path[1:]:
+    """A CA of the path that may not sign certificates, or not at that height."""
+    for height, facts in enumerate(e.chain.authorities):
         if facts.is_ca is False or (facts.key_usage is not None and "keyCertSign" not in facts.key_usage):
             return Fault(Reason.CA_NOT_A_CA, f"{facts.subject} may not sign certificates.", ALL)
-    return None
+        if facts.path_length is not None and facts.path_length < height:
+            return Fault(Reason.CA_NOT_A_CA, f"{facts.subject} may not have {height} CAs below it (pathlen).", ALL)
+    unsaid = next((facts for facts in e.chain.intermediates if facts.is_ca is None), None)
+    return Fault(Reason.CA_NOT_A_CA, f"{unsaid.subject} does not say that it is a CA.", ALL) if unsaid else None
+
+
+def anchor_says_too_little(e: Evidence) -> Fault | None:
+    """A v3 root with neither basicConstraints nor keyUsage: Chromium takes it, OpenSSL does not."""
+    if not e.chain.anchored or len(e.chain.path) == 1:
+        return None
+    anchor = e.chain.path[-1]
+    if anchor.version < 3 or anchor.is_ca is not None or anchor.key_usage is not None:
+        return None
+    return Fault(Reason.CA_NOT_A_CA, f"{anchor.subject} does not say that it is a CA: OpenSSL refuses it.", STRICT)
 
 
 def authority_has_legacy_form(e: Evidence) -> Fault | None:
     """An X.509 v1 root, as `openssl req` and `openssl x509 -req -signkey` make it: browsers take it, others do not."""
-    if any(facts.version < 3 for facts in e.chain.path[1:]):
+    if any(facts.version < 3 for facts in e.chain.authorities):
         return Fault(
             Reason.AUTHORITY_LEGACY_FORM,
             "The CA certificate is X.509 v1: browsers accept it, strict verifiers do not.",
@@ -272,11 +331,37 @@ def subject_is_missing(e: Evidence) -> Fault | None:
 
 
 def name_is_constrained(e: Evidence) -> Fault | None:
-    """A CA of the path does not permit what was dialled (RFC 5280, 4.2.1.10)."""
-    for facts in e.chain.path[1:]:
-        if facts.name_constraints is not None and not permits(facts.name_constraints, e.leaf):
+    """A CA of the path does not permit a name of the leaf (RFC 5280, 4.2.1.10)."""
+    for facts in e.chain.authorities:
+        if facts.name_constraints is None:
+            continue
+        if e.leaf.names_cut:
             return Fault(
-                Reason.NAME_CONSTRAINED, f"CA {facts.subject} does not permit the names of the certificate.", ALL
+                Reason.NAME_CONSTRAINED,
+                f"CA {facts.subject} has name constraints, and the certificate more names than can be checked.",
+                ALL,
+            )
+        if refused := not_permitted(facts.name_constraints, e.leaf.dns_names, e.leaf.ip_addresses):
+            return Fault(
+                Reason.NAME_CONSTRAINED,
+                f"CA {facts.subject} does not permit {', '.join(refused[:4])}, and clients refuse the whole "
+                "certificate for it.",
+                ALL,
+            )
+    return None
+
+
+def common_name_is_constrained(e: Evidence) -> Fault | None:
+    """Where no dNSName is there, OpenSSL reads a CN with a dot as one, an address included."""
+    common = e.leaf.common_name
+    if common is None or "." not in common or " " in common or e.leaf.dns_names:
+        return None
+    for facts in e.chain.authorities:
+        if facts.name_constraints is not None and not_permitted(facts.name_constraints, (common.lower(),), ()):
+            return Fault(
+                Reason.NAME_CONSTRAINED,
+                f"OpenSSL takes the CN {common} for a DNS name, which CA {facts.subject} does not permit.",
+                STRICT,
             )
     return None
 
@@ -296,56 +381,19 @@ RULES: tuple[Callable[[Evidence], Fault | None], ...] = (
     issuer_is_another,
     address_is_not_named,
     certificate_is_out_of_time,
+    authority_is_out_of_time,
+    extensions_are_refused,
     tls_is_too_old,
     key_is_not_for_browsers,
     purpose_is_another,
     key_usage_is_unfit,
     authority_is_unfit,
+    anchor_says_too_little,
     name_is_constrained,
+    common_name_is_constrained,
     subject_is_missing,
     signature_is_weak,
     key_is_weak,
     lifetime_is_long_for_apple,
     authority_has_legacy_form,
 )
-
-
-# ------------------------------------------------------------------------------------------------ names
-
-
-def _named(leaf: CertificateFacts, host: str) -> bool:
-    if is_ip(host):
-        return host in leaf.ip_addresses
-    return any(_matches(pattern, host) for pattern in leaf.dns_names)
-
-
-def _matches(pattern: str, host: str) -> bool:
-    """A wildcard is one whole left-most label."""
-    if pattern.startswith("*."):
-        _, dot, rest = host.partition(".")
-        return bool(dot) and rest == pattern[2:] and "." in rest
-    return pattern == host
-
-
-def permits(constraints: NameConstraints, leaf: CertificateFacts) -> bool:
-    """Whether every name of the leaf is within what the CA permits and outside what it excludes."""
-    for address in leaf.ip_addresses:
-        if constraints.permitted_ip is not None and not _in_any(address, constraints.permitted_ip):
-            return False
-        if constraints.excluded_ip is not None and _in_any(address, constraints.excluded_ip):
-            return False
-    for name in leaf.dns_names:
-        if constraints.permitted_dns is not None and not _below_any(name, constraints.permitted_dns):
-            return False
-        if constraints.excluded_dns is not None and _below_any(name, constraints.excluded_dns):
-            return False
-    return True
-
-
-def _in_any(address: str, ranges: tuple[str, ...]) -> bool:
-    return any(ip_address(address) in ip_network(one) for one in ranges)
-
-
-def _below_any(name: str, domains: tuple[str, ...]) -> bool:
-    plain = name.removeprefix("*.")
-    return any(not one or plain == one.lstrip(".") or plain.endswith("." + one.lstrip(".")) for one in domains)

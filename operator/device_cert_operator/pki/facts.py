@@ -2,7 +2,6 @@
 
 import hashlib
 import warnings
-from datetime import UTC, datetime
 
 from asn1crypto import x509 as asn1_x509
 from cryptography import x509
@@ -15,7 +14,22 @@ from device_cert_operator.core.model import CertificateFacts, NameConstraints
 from device_cert_operator.errors import ProtocolViolation
 from device_cert_operator.reasons import Reason
 
-MOST_NAMES = 64
+MOST_NAMES = 128  # as many as one DeviceCertificate can ask for: 64 devices and 64 names; else ours would look cut
+_UNREADABLE = (ValueError, TypeError, x509.InvalidVersion, x509.UnsupportedGeneralNameType)
+_PROCESSED = frozenset(  # what a critical extension may be: those that verifiers process
+    {
+        ExtensionOID.BASIC_CONSTRAINTS,
+        ExtensionOID.KEY_USAGE,
+        ExtensionOID.EXTENDED_KEY_USAGE,
+        ExtensionOID.SUBJECT_ALTERNATIVE_NAME,
+        ExtensionOID.NAME_CONSTRAINTS,
+        ExtensionOID.CERTIFICATE_POLICIES,
+        ExtensionOID.POLICY_MAPPINGS,
+        ExtensionOID.POLICY_CONSTRAINTS,
+        ExtensionOID.INHIBIT_ANY_POLICY,
+    }
+)
+_Extensions = dict[x509.ObjectIdentifier, x509.Extension[x509.ExtensionType]]
 _USAGES = {
     "digital_signature": "digitalSignature",
     "content_commitment": "nonRepudiation",
@@ -33,10 +47,8 @@ def load(der: bytes) -> x509.Certificate:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             return x509.load_der_x509_certificate(der)
-    except (ValueError, TypeError) as error:
-        raise ProtocolViolation(
-            f"A certificate cannot be read ({str(error)[:120]}).", reason=Reason.CERTIFICATE_UNREADABLE
-        ) from None
+    except _UNREADABLE as error:
+        raise _unreadable("A certificate cannot be read", error) from None
 
 
 def read_facts(der: bytes) -> CertificateFacts:
@@ -44,10 +56,8 @@ def read_facts(der: bytes) -> CertificateFacts:
     certificate = load(der)
     try:
         return _facts(certificate, der)
-    except (ValueError, TypeError, x509.UnsupportedGeneralNameType) as error:
-        raise ProtocolViolation(
-            f"A certificate cannot be read ({str(error)[:120]}).", reason=Reason.CERTIFICATE_UNREADABLE
-        ) from None
+    except _UNREADABLE as error:
+        raise _unreadable("A certificate cannot be read", error) from None
 
 
 def pem_to_ders(pem: bytes) -> tuple[bytes, ...]:
@@ -56,10 +66,8 @@ def pem_to_ders(pem: bytes) -> tuple[bytes, ...]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             certificates = x509.load_pem_x509_certificates(pem)
-    except ValueError as error:
-        raise ProtocolViolation(
-            f"No PEM certificate can be read ({str(error)[:120]}).", reason=Reason.CERTIFICATE_UNREADABLE
-        ) from None
+    except _UNREADABLE as error:
+        raise _unreadable("No PEM certificate can be read", error) from None
     return tuple(certificate.public_bytes(serialization.Encoding.DER) for certificate in certificates)
 
 
@@ -73,24 +81,29 @@ def fingerprint(der: bytes) -> str:
     return hashlib.sha256(der).hexdigest()
 
 
+def _unreadable(what: str, error: Exception) -> ProtocolViolation:
+    return ProtocolViolation(f"{what} ({str(error)[:120]}).", reason=Reason.CERTIFICATE_UNREADABLE)
+
+
 def _facts(certificate: x509.Certificate, der: bytes) -> CertificateFacts:
-    extensions = _extensions(certificate)
+    written = asn1_x509.Certificate.load(der)["tbs_certificate"]
+    extensions, problem = _extensions(certificate)
     san = extensions.get(ExtensionOID.SUBJECT_ALTERNATIVE_NAME)
     dns_names, addresses, cut = _names(san.value if san else None)
     usage = extensions.get(ExtensionOID.KEY_USAGE)
     basic = extensions.get(ExtensionOID.BASIC_CONSTRAINTS)
     purposes = extensions.get(ExtensionOID.EXTENDED_KEY_USAGE)
     constraints = extensions.get(ExtensionOID.NAME_CONSTRAINTS)
-    kind, curve, bits, key_hash = _public_key(certificate, der)
+    kind, curve, bits = _public_key(certificate)
     common = certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
     return CertificateFacts(
         fingerprint=fingerprint(der),
-        public_key_sha256=key_hash,
+        public_key_sha256=hashlib.sha256(written["subject_public_key_info"].dump()).hexdigest(),
         subject=certificate.subject.rfc4514_string(),
         issuer=certificate.issuer.rfc4514_string(),
-        serial_number=f"{certificate.serial_number:x}",
+        serial_number=f"{written['serial_number'].native:x}",  # cryptography's own warns of negative ones
         not_before=certificate.not_valid_before_utc,
-        not_after=_not_after(certificate),
+        not_after=certificate.not_valid_after_utc,
         common_name=str(common[-1].value) if common else None,
         dns_names=dns_names,
         ip_addresses=addresses,
@@ -99,7 +112,8 @@ def _facts(certificate: x509.Certificate, der: bytes) -> CertificateFacts:
         key_bits=bits,
         signature_hash=_signature_hash(certificate),
         version=3 if certificate.version is x509.Version.v3 else 1,
-        is_ca=bool(basic.value.ca) if basic and isinstance(basic.value, x509.BasicConstraints) else None,
+        is_ca=basic.value.ca if basic and isinstance(basic.value, x509.BasicConstraints) else None,
+        path_length=basic.value.path_length if basic and isinstance(basic.value, x509.BasicConstraints) else None,
         key_usage=_usages(usage.value) if usage and isinstance(usage.value, x509.KeyUsage) else None,
         extended_key_usage=tuple(oid.dotted_string for oid in purposes.value)
         if purposes and isinstance(purposes.value, x509.ExtendedKeyUsage)
@@ -111,21 +125,20 @@ def _facts(certificate: x509.Certificate, der: bytes) -> CertificateFacts:
         if constraints and isinstance(constraints.value, x509.NameConstraints)
         else None,
         names_cut=cut,
+        extensions_problem=problem,
     )
 
 
-def _not_after(certificate: x509.Certificate) -> datetime:
-    return certificate.not_valid_after_utc.astimezone(UTC)
-
-
-def _extensions(certificate: x509.Certificate) -> dict[x509.ObjectIdentifier, x509.Extension[x509.ExtensionType]]:
-    """Those that can be read; a broken extension hides the others, as it does for browsers."""
+def _extensions(certificate: x509.Certificate) -> tuple[_Extensions, str | None]:
+    """Those that can be read, and why clients refuse them, if so. A broken one hides the others, as for browsers."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            return {extension.oid: extension for extension in certificate.extensions}
-    except (ValueError, x509.DuplicateExtension, x509.UnsupportedGeneralNameType):
-        return {}
+            found = {extension.oid: extension for extension in certificate.extensions}
+    except (ValueError, TypeError, x509.DuplicateExtension, x509.UnsupportedGeneralNameType) as error:
+        return {}, f"its extensions cannot be read ({str(error)[:120]})"
+    unknown = next((one.oid for one in found.values() if one.critical and one.oid not in _PROCESSED), None)
+    return found, f"clients do not know its critical extension {unknown.dotted_string}" if unknown else None
 
 
 def _names(san: x509.ExtensionType | None) -> tuple[tuple[str, ...], tuple[str, ...], bool]:
@@ -137,27 +150,25 @@ def _names(san: x509.ExtensionType | None) -> tuple[tuple[str, ...], tuple[str, 
     return tuple(dns_names[:MOST_NAMES]), tuple(addresses[:MOST_NAMES]), cut
 
 
-def _public_key(certificate: x509.Certificate, der: bytes) -> tuple[str, str | None, int, str]:
-    """(type, curve, bits, SHA-256 over the SubjectPublicKeyInfo as it stands in the certificate)."""
-    spki = asn1_x509.Certificate.load(der)["tbs_certificate"]["subject_public_key_info"].dump()
-    digest = hashlib.sha256(spki).hexdigest()
+def _public_key(certificate: x509.Certificate) -> tuple[str, str | None, int]:
+    """(type, curve, bits)."""
     try:
         key = certificate.public_key()
     except (ValueError, TypeError, UnsupportedAlgorithm):
-        return "unknown", None, 0, digest
+        return "unknown", None, 0
     match key:
         case rsa.RSAPublicKey():
-            return "RSA", None, key.key_size, digest
+            return "RSA", None, key.key_size
         case ec.EllipticCurvePublicKey():
-            return "EC", key.curve.name, key.key_size, digest
+            return "EC", key.curve.name, key.key_size
         case ed25519.Ed25519PublicKey():
-            return "Ed25519", None, 256, digest
+            return "Ed25519", None, 256
         case ed448.Ed448PublicKey():
-            return "Ed448", None, 456, digest
+            return "Ed448", None, 456
         case dsa.DSAPublicKey():
-            return "DSA", None, key.key_size, digest
+            return "DSA", None, key.key_size
         case _:
-            return "unknown", None, 0, digest
+            return "unknown", None, 0
 
 
 def _signature_hash(certificate: x509.Certificate) -> str | None:
@@ -176,7 +187,7 @@ def _constraints(value: x509.NameConstraints) -> NameConstraints:
     def texts(names: list[x509.GeneralName] | None, kind: type) -> tuple[str, ...] | None:
         if names is None:
             return None
-        return tuple(str(name.value) for name in names if isinstance(name, kind)) or None
+        return tuple(str(name.value).lower() for name in names if isinstance(name, kind)) or None
 
     return NameConstraints(
         permitted_dns=texts(value.permitted_subtrees, x509.DNSName),

@@ -2,6 +2,7 @@
 
 import hashlib
 
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
@@ -68,7 +69,7 @@ def read_key(pem: bytes) -> PrivateKey:
     """Read an unencrypted PEM key. Raises ProtocolViolation, without a word of the content."""
     try:
         key = serialization.load_pem_private_key(pem, password=None)
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, UnsupportedAlgorithm):
         raise ProtocolViolation("tls.key holds no unencrypted PEM private key.") from None
     if not isinstance(key, ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey):
         raise ProtocolViolation("tls.key is neither an RSA nor an ECDSA key.")

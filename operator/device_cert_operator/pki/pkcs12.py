@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from asn1crypto import algos, cms, core, keys, pkcs12, x509
 from cryptography import x509 as c_x509
-from cryptography.hazmat.primitives import padding, serialization
+from cryptography.hazmat.primitives import hashes, padding, serialization
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.serialization import pkcs12 as c_pkcs12
 
@@ -163,8 +163,6 @@ def _fill(data: bytes, block: int) -> bytes:
 
 
 def _legacy(bundle: KeyPairBundle, passphrase: str) -> bytes:
-    from cryptography.hazmat.primitives import hashes
-
     sealing = (
         serialization.PrivateFormat.PKCS12.encryption_builder()
         .kdf_rounds(ITERATIONS)

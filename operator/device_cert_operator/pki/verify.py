@@ -4,6 +4,7 @@ from functools import lru_cache
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from device_cert_operator.core.verdict import ChainFacts
 from device_cert_operator.pki.facts import load, read_facts
@@ -12,25 +13,45 @@ LONGEST_PATH = 8
 
 
 @lru_cache(maxsize=4096)
-def links(chain_der: tuple[bytes, ...], anchors_der: tuple[bytes, ...]) -> ChainFacts:
+def links(
+    chain_der: tuple[bytes, ...], anchors_der: tuple[bytes, ...], known_der: tuple[bytes, ...] = ()
+) -> ChainFacts:
     """Follow the signatures from the leaf upwards until an anchor; the anchor need not be sent, nor the rest in order.
 
-    chain_der: as sent, leaf first. anchors_der: the intended CAs. The answer for equal input is kept: what a device
-    serves seldom changes. Raises ProtocolViolation for what cannot be parsed.
+    chain_der: as sent, leaf first. anchors_der: the intended CAs. known_der: CAs below them; they prove nothing, but
+    tell what the device does not send. The answer for equal input is kept: what a device serves seldom changes.
+    Raises ProtocolViolation for what cannot be parsed.
     """
     anchors = [load(der) for der in anchors_der]
     sent = [load(der) for der in chain_der[1:]]
-    path = [load(chain_der[0])]
-    broken = False
-    while len(path) < LONGEST_PATH:
-        if path[-1] in anchors:
-            return _facts(path, anchors, anchored=True)
-        signer, named = _signer(path[-1], [*anchors, *(one for one in sent if one not in path)])
-        broken = broken or (named and signer is None)
-        if signer is None or signer in path:
+    leaf = load(chain_der[0])
+    path, anchored, broken = _follow(leaf, anchors, sent)
+    missing = None
+    if not anchored and known_der:
+        with_known, complete, _ = _follow(leaf, anchors, [*sent, *(load(der) for der in known_der)])
+        if complete:
+            missing = next(one.subject.rfc4514_string() for one in with_known[1:] if one not in sent)
+    return ChainFacts(
+        tuple(read_facts(one.public_bytes(Encoding.DER)) for one in path),
+        anchored,
+        tuple(one.subject.rfc4514_string() for one in anchors),
+        broken,
+        missing,
+    )
+
+
+def _follow(
+    leaf: x509.Certificate, anchors: list[x509.Certificate], others: list[x509.Certificate]
+) -> tuple[list[x509.Certificate], bool, bool]:
+    """(the path, whether it reached an anchor, whether a name fitted whose key did not)."""
+    path, broken = [leaf], False
+    while path[-1] not in anchors and len(path) < LONGEST_PATH:
+        signer, named = _signer(path[-1], [*anchors, *(one for one in others if one not in path)])
+        if signer is None:
+            broken = named
             break
         path.append(signer)
-    return _facts(path, anchors, anchored=False, broken=broken)
+    return path, path[-1] in anchors, broken
 
 
 def _signer(child: x509.Certificate, candidates: list[x509.Certificate]) -> tuple[x509.Certificate | None, bool]:
@@ -46,16 +67,3 @@ def signed_by(child: x509.Certificate, issuer: x509.Certificate) -> bool:
     except (InvalidSignature, ValueError, TypeError, UnsupportedAlgorithm):
         return False
     return True
-
-
-def _facts(
-    path: list[x509.Certificate], anchors: list[x509.Certificate], *, anchored: bool, broken: bool = False
-) -> ChainFacts:
-    from cryptography.hazmat.primitives.serialization import Encoding
-
-    return ChainFacts(
-        tuple(read_facts(one.public_bytes(Encoding.DER)) for one in path),
-        anchored,
-        tuple(one.subject.rfc4514_string() for one in anchors),
-        broken,
-    )
