@@ -24,7 +24,9 @@ from tests.support.clock import ShiftedClock
 from tests.support.control_plane import try_kubectl
 
 HTTPS, HTTP = 8443, 8080
-_SUBNETS = itertools.count(os.getpid() % 200)
+# one /16 a test process: neighbours run at the same time, and their pids are neighbours as well
+_WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+_SUBNETS = itertools.count(os.getpid() % 250)
 Object = dict[str, Any]
 
 
@@ -37,7 +39,7 @@ class World:
         self.clock = ShiftedClock()
         self.simulator = Simulator(hostility=0.0, clock=self.clock.now)
         number = next(_SUBNETS)
-        self.subnet = f"127.{100 + number // 250 % 100}.{number % 250}"
+        self.subnet = f"127.{100 + 10 * _WORKER + os.getpid() // 250 % 10}.{number % 250}"
         self.folder = Path(tempfile.mkdtemp(prefix="world-"))
         self.root = self.folder / "root.pem"
         self.kubeconfig = plane.kubeconfig
