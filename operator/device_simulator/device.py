@@ -15,7 +15,7 @@ from device_simulator.journal import Counters, Journal
 from device_simulator.keystore import Keystore
 from device_simulator.listeners import Listeners
 from device_simulator.spec import DeviceSpec
-from device_simulator.tls import KeyAndChain, allow_versions, context_for, self_signed
+from device_simulator.tls import KeyAndChain, allow_versions, context_for, make_key, self_signed
 
 RESET_CLOCK = datetime(2000, 1, 1, tzinfo=UTC)
 log = logging.getLogger(__name__)
@@ -129,8 +129,16 @@ class SimulatedDevice:
         allow_versions(self._listeners.tls, tls_1_0_only=self.faults.on(Fault.TLS_1_0_ONLY))
 
     def _make_factory_state(self) -> None:
-        identity = self_signed(self.spec.model, self._clock())
-        self.keystore = Keystore(most_keys=self.spec.most_keys, most_paths=self.spec.most_paths)
+        elliptic = any(kind.startswith("ECDSA") for kind in self.spec.key_types)
+        key = make_key("ECDSA-P256" if elliptic else "RSA-2048")
+        identity = self_signed(self.spec.model, self._clock(), key)
+        self.keystore = Keystore(
+            most_keys=self.spec.most_keys,
+            most_certificates=self.spec.most_certificates,
+            most_paths=self.spec.most_paths,
+            encryptions=self.spec.encryptions,
+            key_types=self.spec.key_types,
+        )
         self.guard.username, self.guard.password = self.spec.username, self.spec.password
         self.http_enabled, self.https_enabled = True, self.spec.https_enabled
         self.keystore.add_key(identity.key, "factory", external=False)

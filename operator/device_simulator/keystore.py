@@ -6,26 +6,20 @@ Rules and fault names: ONVIF Security Service 26.06, chapter 5.
 import itertools
 from dataclasses import dataclass, field
 
-from asn1crypto import pkcs12 as asn1_pkcs12
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
-from cryptography.hazmat.primitives.serialization import Encoding, pkcs12
+from cryptography.hazmat.primitives.serialization import Encoding
 
-from device_simulator.tls import Key, KeyAndChain, spki_sha256
-
-PBES2 = "1.2.840.113549.1.5.13"
-AES128 = "2.16.840.1.101.3.4.1.2"
-
-
-class StoreFault(Exception):
-    """A refusal; its text is the SOAP subcodes, outermost first, separated by blanks."""
+from device_simulator.pfx import StoreFault, chain_is_broken, read_pfx
+from device_simulator.tls import Key, KeyAndChain, kind_of, spki_sha256
 
 
 @dataclass
 class StoredKey:
-    """A key. private None: only the public half is known. ready_at: monotonic time at which generation ends."""
+    """A key. public_sha256 None: still being made. private None: only the public half is known.
+    ready_at: monotonic time until which the device says that it is being made."""
 
-    public_sha256: str
+    public_sha256: str | None
     private: Key | None
     alias: str = ""
     ready_at: float = 0.0
@@ -57,7 +51,8 @@ class Keystore:
     most_certificates: int = 8
     most_paths: int = 4
     most_passphrases: int = 2
-    encryptions: tuple[str, ...] = (PBES2,)
+    encryptions: tuple[str, ...] = ("PBES2",)
+    key_types: tuple[str, ...] = ("RSA-2048", "RSA-3072", "ECDSA-P256")
     keys: dict[str, StoredKey] = field(default_factory=dict)
     certificates: dict[str, StoredCertificate] = field(default_factory=dict)
     paths: dict[str, Path] = field(default_factory=dict)
@@ -71,6 +66,18 @@ class Keystore:
         return f"{kind}-{next(self._numbers)}"
 
     # ---------------------------------------------------------------------------------------------- add
+
+    def reserve_key(self, alias: str, ready_at: float) -> str:
+        """A slot for a key that is being made."""
+        self._room(self.keys, self.most_keys, "MaximumNumberOfKeysReached")
+        key_id = self.new_id("key")
+        self.keys[key_id] = StoredKey(None, None, alias, ready_at, external=False)
+        return key_id
+
+    def fill_key(self, key_id: str, key: Key) -> None:
+        """It is made; nothing happens where somebody deleted the slot meanwhile."""
+        if (slot := self.keys.get(key_id)) is not None:
+            slot.public_sha256, slot.private = spki_sha256(key.public_key()), key
 
     def add_key(self, key: Key, alias: str, *, ready_at: float = 0.0, external: bool = True) -> str:
         """A key pair; the id of the same key where it is known already."""
@@ -107,32 +114,24 @@ class Keystore:
         self._room(self.paths, self.most_paths, "MaximumNumberOfCertificationPathsReached")
         if not certificate_ids or any(one not in self.certificates for one in certificate_ids):
             raise StoreFault("InvalidArgVal CertificateID")
-        chain = [self.certificates[one].certificate for one in certificate_ids]
-        for child, issuer in itertools.pairwise(chain):
-            if child.issuer != issuer.subject:
-                raise StoreFault("InvalidArgVal InvalidCertificationPath")
+        if chain_is_broken([self.certificates[one].certificate for one in certificate_ids]):
+            raise StoreFault("InvalidArgVal InvalidCertificationPath")
         path_id = self.new_id("path")
         self.paths[path_id] = Path(certificate_ids, alias)
         return path_id
 
-    def add_pkcs12(self, data: bytes, passphrase: str | None, path_alias: str, key_alias: str) -> tuple[str, str]:
-        """(path id, key id) of an uploaded PFX; only in an encryption that the device lists."""
-        used = encryptions_of(data)
-        if passphrase is not None and not used & set(self.encryptions):
-            raise StoreFault("InvalidArgVal DecryptionFailed")
-        try:
-            store = pkcs12.load_pkcs12(data, passphrase.encode() if passphrase is not None else None)
-        except ValueError:
-            raise StoreFault("InvalidArgVal DecryptionFailed") from None
-        if store.key is None or store.cert is None:
-            raise StoreFault("InvalidArgVal BadPKCS12File")
-        if not isinstance(store.key, rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey):
-            raise StoreFault("InvalidArgVal UnsupportedPublicKeyAlgorithm")
+    def add_pkcs12(
+        self, data: bytes, passphrase: str | None, path_alias: str, key_alias: str, *, leaf_only: bool = False
+    ) -> tuple[str, str]:
+        """(path id, key id) of an uploaded PFX. Raises StoreFault and leaves everything as it was."""
+        found = read_pfx(data, passphrase, self.encryptions, leaf_only=leaf_only)
+        if (kind := kind_of(found.key)) not in self.key_types:
+            other_length = any(one.partition("-")[0] == kind.partition("-")[0] for one in self.key_types)
+            raise StoreFault(f"InvalidArgVal {'KeyLength' if other_length else 'UnsupportedPublicKeyAlgorithm'}")
         before = (dict(self.keys), dict(self.certificates), dict(self.paths))
         try:
-            key_id = self.add_key(store.key, key_alias)
-            chain = [store.cert.certificate, *(one.certificate for one in store.additional_certs)]
-            ids = tuple(self._known_or_new(certificate, path_alias) for certificate in chain)
+            key_id = self.add_key(found.key, key_alias)
+            ids = tuple(self._known_or_new(certificate, path_alias) for certificate in found.chain)
             return self.add_path(ids, path_alias), key_id
         except StoreFault:
             self.keys, self.certificates, self.paths = before
@@ -199,22 +198,6 @@ class Keystore:
     def _room(slots: dict, most: int, fault: str) -> None:  # type: ignore[type-arg]
         if len(slots) >= most:
             raise StoreFault(f"Action {fault}")
-
-
-def encryptions_of(data: bytes) -> set[str]:
-    """The OIDs by which a PFX is encrypted: the scheme, and the cipher of PBES2."""
-    found: set[str] = set()
-    try:
-        for content in asn1_pkcs12.Pfx.load(data, strict=True).authenticated_safe:
-            if content["content_type"].native != "encrypted_data":
-                continue
-            algorithm = content["content"]["encrypted_content_info"]["content_encryption_algorithm"]
-            found.add(algorithm["algorithm"].dotted)
-            if algorithm["algorithm"].dotted == PBES2:
-                found.add(algorithm["parameters"]["encryption_scheme"]["algorithm"].dotted)
-    except (ValueError, TypeError, KeyError):
-        raise StoreFault("InvalidArgVal BadPKCS12File") from None
-    return found
 
 
 def parse_certificate(der: bytes) -> x509.Certificate:

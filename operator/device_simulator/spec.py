@@ -9,7 +9,8 @@ from device_simulator.faults import Fault
 @dataclass(frozen=True)
 class DeviceSpec:
     """How a device is made. *_for: seconds that it takes. hostility: rate of small troubles, 0 to 1;
-    None: the simulator's. administrator: what the one account may do (False: only READ_SYSTEM)."""
+    None: the simulator's. administrator: what the one account may do (False: only READ_SYSTEM).
+    encryptions: of PKCS#12 files, names of `pfx.CIPHERS`."""
 
     name: str
     address: str
@@ -33,6 +34,8 @@ class DeviceSpec:
     web_restart_for: float = 0.5
     key_generation_for: float = 1.0
     most_keys: int = 8
+    most_certificates: int = 8
     most_paths: int = 4
+    encryptions: tuple[str, ...] = ("PBES2",)
     time_zone: str = "CET-1CEST,M3.5.0,M10.5.0/3"
     on_ntp: bool = False

@@ -42,6 +42,20 @@ def spki_sha256(key: rsa.RSAPublicKey | ec.EllipticCurvePublicKey) -> str:
     return digest.finalize().hex()
 
 
+def kind_of(key: Key) -> str:
+    """`RSA-2048`, `ECDSA-P256`, …"""
+    if isinstance(key, rsa.RSAPrivateKey):
+        return f"RSA-{key.key_size}"
+    return f"ECDSA-P{key.key_size}"
+
+
+def make_key(kind: str) -> Key:
+    """A key of a kind as above."""
+    if kind.startswith("RSA-"):
+        return rsa.generate_private_key(65537, int(kind.removeprefix("RSA-")))
+    return ec.generate_private_key({"ECDSA-P256": ec.SECP256R1, "ECDSA-P384": ec.SECP384R1}[kind]())
+
+
 def self_signed(common_name: str, now: datetime.datetime, key: Key | None = None) -> KeyAndChain:
     """As factories make them: a CN that is no address, no SAN, twenty years."""
     key = key or ec.generate_private_key(ec.SECP256R1())

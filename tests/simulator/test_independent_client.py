@@ -69,7 +69,7 @@ async def test_the_whole_keystore_sequence(camera: SimulatedDevice, tmp_path: Pa
 
 async def test_a_wrong_passphrase_is_a_fault_and_changes_nothing(camera: SimulatedDevice, tmp_path: Path) -> None:
     data, _ = await asyncio.to_thread(make_pkcs12, tmp_path)
-    from device_simulator.keystore import StoreFault
+    from device_simulator.pfx import StoreFault
 
     before = dict(camera.keystore.keys)
     with pytest.raises(StoreFault, match="DecryptionFailed"):
@@ -79,7 +79,7 @@ async def test_a_wrong_passphrase_is_a_fault_and_changes_nothing(camera: Simulat
 
 
 async def test_references_are_kept_whole(camera: SimulatedDevice) -> None:
-    from device_simulator.keystore import StoreFault
+    from device_simulator.pfx import StoreFault
 
     store = camera.keystore
     path = store.assigned

@@ -1,47 +1,26 @@
 """Security Service (tas), keystore and TLS server: ONVIF Security Service Specification 26.06, chapter 5."""
 
 import base64
-import binascii
-import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
-from cryptography.x509.oid import NameOID
-
 from device_simulator.faults import Fault
-from device_simulator.keystore import PBES2, StoreFault, parse_certificate, to_der
-from device_simulator.onvif.soap import TAS, Element, Request, SoapFault, maker, value, values
-from device_simulator.tls import Key, certificate_for
+from device_simulator.keystore import parse_certificate, to_der
+from device_simulator.onvif import keys
+from device_simulator.onvif.keys import CURVES
+from device_simulator.onvif.soap import TAS, Element, Request, SoapFault, argument, binary, maker, value, values
+from device_simulator.pfx import StoreFault
 
 if TYPE_CHECKING:
     from device_simulator.device import SimulatedDevice
 
 tas = maker(TAS)
-CURVES: dict[str, type[ec.EllipticCurve]] = {"secp256r1": ec.SECP256R1, "secp384r1": ec.SECP384R1}
-_CURVE_OF = {"ECDSA-P256": "secp256r1", "ECDSA-P384": "secp384r1"}
-
-
-def _argument(request: Request, name: str) -> str:
-    found = value(request.body, name)
-    if not found:
-        raise SoapFault("Sender", "InvalidArgs", name)
-    return found
-
-
-def _data(request: Request, name: str) -> bytes:
-    try:
-        return base64.b64decode(_argument(request, name), validate=True)
-    except (binascii.Error, ValueError):
-        raise SoapFault("Sender", "InvalidArgVal") from None
 
 
 def capabilities(device: "SimulatedDevice") -> Element:
     """What the keystore and the TLS server can do (5.6)."""
     store, kinds = device.keystore, device.spec.key_types
-    curves = [_CURVE_OF[kind] for kind in kinds if kind in _CURVE_OF]
+    curves = [curve for curve, kind in CURVES.items() if kind in kinds]
     lengths = [kind.removeprefix("RSA-") for kind in kinds if kind.startswith("RSA-")]
     keystore = tas(
         "KeystoreCapabilities",
@@ -57,124 +36,17 @@ def capabilities(device: "SimulatedDevice") -> Element:
         PKCS10ExternalCertificationWithRSA=True,
         SelfSignedCertificateCreation=True,
         X509Versions="3",
+        KeyPairGeneration=" ".join(word for word, any_of in (("RSA", lengths), ("ECC", curves)) if any_of),
         PKCS12=True,
         PKCS12CertificateWithRSAPrivateKeyUpload=True,
-        PasswordBasedEncryptionAlgorithms="pbeWithSHAAnd3-KeyTripleDES-CBC"
-        if PBES2 not in store.encryptions
-        else "PBES2",
+        PasswordBasedEncryptionAlgorithms=" ".join(store.encryptions),
     )
-    server = tas("TLSServerCapabilities", TLSServerSupported="1.2", MaximumNumberOfTLSCertificationPaths=1)
+    server = tas("TLSServerCapabilities", TLSServerSupported="1.2 1.3", MaximumNumberOfTLSCertificationPaths=1)
     return tas("Capabilities", keystore, server)
 
 
 def _get_capabilities(device: "SimulatedDevice", request: Request) -> Element:
     return tas("GetServiceCapabilitiesResponse", capabilities(device))
-
-
-# ------------------------------------------------------------------------------------------------- keys
-
-
-def _new_key(device: "SimulatedDevice", key: Key, request: Request) -> tuple[str, float]:
-    takes = device.spec.key_generation_for if device.faults.strikes(Fault.SLOW_KEY_GENERATION) else 0.0
-    alias = value(request.body, "Alias") or ""
-    return device.keystore.add_key(key, alias, ready_at=time.monotonic() + takes, external=False), takes
-
-
-def _create_rsa(device: "SimulatedDevice", request: Request) -> Element:
-    bits = _argument(request, "KeyLength")
-    if f"RSA-{bits}" not in device.spec.key_types:
-        raise SoapFault("Sender", "InvalidArgVal", "KeyLength")
-    key_id, takes = _new_key(device, rsa.generate_private_key(65537, int(bits)), request)
-    return tas(
-        "CreateRSAKeyPairResponse", tas("KeyID", text=key_id), tas("EstimatedCreationTime", text=f"PT{takes:.0f}S")
-    )
-
-
-def _create_ecc(device: "SimulatedDevice", request: Request) -> Element:
-    curve = CURVES.get(_argument(request, "EllipticCurve"))
-    if curve is None:
-        raise SoapFault("Sender", "InvalidArgVal", "UnsupportedEllipticCurve")
-    key_id, takes = _new_key(device, ec.generate_private_key(curve()), request)
-    return tas(
-        "CreateECCKeyPairResponse", tas("KeyID", text=key_id), tas("EstimatedCreationTime", text=f"PT{takes:.0f}S")
-    )
-
-
-def _status(device: "SimulatedDevice", key_id: str) -> str:
-    if key_id not in device.keystore.keys:
-        raise SoapFault("Sender", "InvalidArgVal", "KeyID")
-    return "ok" if time.monotonic() >= device.keystore.keys[key_id].ready_at else "generating"
-
-
-def _get_key_status(device: "SimulatedDevice", request: Request) -> Element:
-    return tas("GetKeyStatusResponse", tas("KeyStatus", text=_status(device, _argument(request, "KeyID"))))
-
-
-def _get_private_key_status(device: "SimulatedDevice", request: Request) -> Element:
-    key_id = _argument(request, "KeyID")
-    _status(device, key_id)
-    return tas(
-        "GetPrivateKeyStatusResponse",
-        tas("hasPrivateKey", text=device.keystore.keys[key_id].private is not None),
-    )
-
-
-def _get_all_keys(device: "SimulatedDevice", request: Request) -> Element:
-    return tas(
-        "GetAllKeysResponse",
-        *(
-            tas(
-                "KeyAttribute",
-                tas("KeyID", text=key_id),
-                tas("Alias", text=key.alias),
-                tas("hasPrivateKey", text=key.private is not None),
-                tas("KeyStatus", text=_status(device, key_id)),
-                tas("externallyGenerated", text=key.external),
-                tas("securelyStored", text=False),
-            )
-            for key_id, key in device.keystore.keys.items()
-        ),
-    )
-
-
-def _delete_key(device: "SimulatedDevice", request: Request) -> Element:
-    device.keystore.delete_key(_argument(request, "KeyID"))
-    return tas("DeleteKeyResponse")
-
-
-def _private(device: "SimulatedDevice", request: Request) -> Key:
-    key_id = _argument(request, "KeyID")
-    if _status(device, key_id) != "ok":
-        raise SoapFault("Sender", "InvalidArgVal", "InvalidKeyStatus")
-    key = device.keystore.keys[key_id].private
-    if key is None:
-        raise SoapFault("Sender", "InvalidArgVal", "NoPrivateKey")
-    return key
-
-
-def _create_csr(device: "SimulatedDevice", request: Request) -> Element:
-    name = x509.Name(
-        [x509.NameAttribute(NameOID.COMMON_NAME, value(request.body, "Subject", "CommonName") or "device")]
-    )
-    builder = x509.CertificateSigningRequestBuilder().subject_name(name)
-    for oid, critical, data in zip(
-        values(request.body, "extnOID"),
-        values(request.body, "critical"),
-        values(request.body, "extnValue"),
-        strict=False,
-    ):
-        extension = x509.UnrecognizedExtension(x509.ObjectIdentifier(oid), base64.b64decode(data))
-        builder = builder.add_extension(extension, critical=critical == "true")
-    made = builder.sign(_private(device, request), hashes.SHA256())
-    data = base64.b64encode(made.public_bytes(serialization.Encoding.DER)).decode()
-    return tas("CreatePKCS10CSRResponse", tas("PKCS10CSR", text=data))
-
-
-def _create_self_signed(device: "SimulatedDevice", request: Request) -> Element:
-    name = value(request.body, "Subject", "CommonName") or device.spec.model
-    certificate = certificate_for(_private(device, request), name, device.now())
-    made = device.keystore.add_certificate(certificate, value(request.body, "Alias") or "")
-    return tas("CreateSelfSignedCertificateResponse", tas("CertificateID", text=made))
 
 
 # ----------------------------------------------------------------------------------------- certificates
@@ -183,8 +55,10 @@ def _create_self_signed(device: "SimulatedDevice", request: Request) -> Element:
 def _upload_certificate(device: "SimulatedDevice", request: Request) -> Element:
     if device.faults.strikes(Fault.STORE_FULL):
         raise StoreFault("Action MaximumNumberOfCertificatesReached")
+    if device.faults.strikes(Fault.IMPORT_IGNORED):
+        return tas("UploadCertificateResponse", tas("CertificateID", text="cert-0"), tas("KeyID", text="key-0"))
     made = device.keystore.add_certificate(
-        parse_certificate(_data(request, "Certificate")),
+        parse_certificate(binary(argument(request, "Certificate"))),
         value(request.body, "Alias") or "",
         key_required=value(request.body, "PrivateKeyRequired") == "true",
     )
@@ -207,7 +81,7 @@ def _certificate(device: "SimulatedDevice", certificate_id: str) -> Element:
 
 
 def _get_certificate(device: "SimulatedDevice", request: Request) -> Element:
-    return tas("GetCertificateResponse", _certificate(device, _argument(request, "CertificateID")))
+    return tas("GetCertificateResponse", _certificate(device, argument(request, "CertificateID")))
 
 
 def _get_all_certificates(device: "SimulatedDevice", request: Request) -> Element:
@@ -215,12 +89,12 @@ def _get_all_certificates(device: "SimulatedDevice", request: Request) -> Elemen
 
 
 def _delete_certificate(device: "SimulatedDevice", request: Request) -> Element:
-    device.keystore.delete_certificate(_argument(request, "CertificateID"))
+    device.keystore.delete_certificate(argument(request, "CertificateID"))
     return tas("DeleteCertificateResponse")
 
 
 def _upload_pkcs12(device: "SimulatedDevice", request: Request) -> Element:
-    data = _data(request, "CertWithPrivateKey")
+    data = binary(argument(request, "CertWithPrivateKey"))
     if device.faults.strikes(Fault.STORE_FULL):
         raise StoreFault("Action MaximumNumberOfKeysReached")
     if device.faults.strikes(Fault.IMPORT_IGNORED):
@@ -234,6 +108,7 @@ def _upload_pkcs12(device: "SimulatedDevice", request: Request) -> Element:
         _passphrase(device, request),
         value(request.body, "CertificationPathAlias") or "",
         value(request.body, "KeyAlias") or "",
+        leaf_only=value(request.body, "IgnoreAdditionalCertificates") == "true",
     )
     device.maybe_restart_web()
     return tas(
@@ -258,7 +133,7 @@ def _upload_passphrase(device: "SimulatedDevice", request: Request) -> Element:
     if len(store.passphrases) >= store.most_passphrases:
         raise StoreFault("Action MaximumNumberOfPassphrasesReached")
     made = store.new_id("passphrase")
-    store.passphrases[made] = (_argument(request, "Passphrase"), value(request.body, "PassphraseAlias") or "")
+    store.passphrases[made] = (argument(request, "Passphrase"), value(request.body, "PassphraseAlias") or "")
     return tas("UploadPassphraseResponse", tas("PassphraseID", text=made))
 
 
@@ -273,7 +148,7 @@ def _get_all_passphrases(device: "SimulatedDevice", request: Request) -> Element
 
 
 def _delete_passphrase(device: "SimulatedDevice", request: Request) -> Element:
-    if device.keystore.passphrases.pop(_argument(request, "PassphraseID"), None) is None:
+    if device.keystore.passphrases.pop(argument(request, "PassphraseID"), None) is None:
         raise SoapFault("Sender", "InvalidArgVal", "PassphraseID")
     return tas("DeletePassphraseResponse")
 
@@ -288,7 +163,7 @@ def _create_path(device: "SimulatedDevice", request: Request) -> Element:
 
 
 def _get_path(device: "SimulatedDevice", request: Request) -> Element:
-    path = device.keystore.paths.get(_argument(request, "CertificationPathID"))
+    path = device.keystore.paths.get(argument(request, "CertificationPathID"))
     if path is None:
         raise SoapFault("Sender", "InvalidArgVal", "CertificationPathID")
     ids = (tas("CertificateID", text=one) for one in path.certificate_ids)
@@ -301,7 +176,7 @@ def _get_all_paths(device: "SimulatedDevice", request: Request) -> Element:
 
 
 def _delete_path(device: "SimulatedDevice", request: Request) -> Element:
-    device.keystore.delete_path(_argument(request, "CertificationPathID"))
+    device.keystore.delete_path(argument(request, "CertificationPathID"))
     return tas("DeleteCertificationPathResponse")
 
 
@@ -314,7 +189,7 @@ def _checked_path(device: "SimulatedDevice", path_id: str) -> str:
 
 
 def _add_assignment(device: "SimulatedDevice", request: Request) -> Element:
-    path_id = _checked_path(device, _argument(request, "CertificationPathID"))
+    path_id = _checked_path(device, argument(request, "CertificationPathID"))
     if device.keystore.assigned is not None:
         raise StoreFault("Action MaximumNumberOfTLSCertificationPathsReached")
     device.assign(path_id)
@@ -322,14 +197,16 @@ def _add_assignment(device: "SimulatedDevice", request: Request) -> Element:
 
 
 def _replace_assignment(device: "SimulatedDevice", request: Request) -> Element:
-    new = _checked_path(device, _argument(request, "NewCertificationPathID"))
-    if _argument(request, "OldCertificationPathID") != device.keystore.assigned:
+    new = _checked_path(device, argument(request, "NewCertificationPathID"))
+    if argument(request, "OldCertificationPathID") != device.keystore.assigned:
         raise SoapFault("Sender", "InvalidArgVal", "OldCertificationPathID")
     device.assign(new)
     return tas("ReplaceServerCertificateAssignmentResponse")
 
 
 def _remove_assignment(device: "SimulatedDevice", request: Request) -> Element:
+    if argument(request, "CertificationPathID") != device.keystore.assigned:
+        raise SoapFault("Sender", "InvalidArgVal", "CertificationPathID")
     if device.https_enabled:
         raise StoreFault("InvalidArgVal ReferenceExists")
     device.keystore.assigned = None
@@ -344,14 +221,14 @@ def _get_assigned(device: "SimulatedDevice", request: Request) -> Element:
 
 OPERATIONS: dict[str, Callable[["SimulatedDevice", Request], Element]] = {
     "GetServiceCapabilities": _get_capabilities,
-    "CreateRSAKeyPair": _create_rsa,
-    "CreateECCKeyPair": _create_ecc,
-    "GetKeyStatus": _get_key_status,
-    "GetPrivateKeyStatus": _get_private_key_status,
-    "GetAllKeys": _get_all_keys,
-    "DeleteKey": _delete_key,
-    "CreatePKCS10CSR": _create_csr,
-    "CreateSelfSignedCertificate": _create_self_signed,
+    "CreateRSAKeyPair": keys.create_rsa,
+    "CreateECCKeyPair": keys.create_ecc,
+    "GetKeyStatus": keys.get_key_status,
+    "GetPrivateKeyStatus": keys.get_private_key_status,
+    "GetAllKeys": keys.get_all_keys,
+    "DeleteKey": keys.delete_key,
+    "CreatePKCS10CSR": keys.create_csr,
+    "CreateSelfSignedCertificate": keys.create_self_signed,
     "UploadCertificate": _upload_certificate,
     "GetCertificate": _get_certificate,
     "GetAllCertificates": _get_all_certificates,

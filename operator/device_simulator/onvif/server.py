@@ -8,10 +8,10 @@ from aiohttp import web
 from device_simulator.auth import Answer
 from device_simulator.device import SimulatedDevice
 from device_simulator.faults import Fault
-from device_simulator.keystore import StoreFault
 from device_simulator.onvif import device_service, security_service
 from device_simulator.onvif.access import PRE_AUTH, changes_something, needs_administrator
 from device_simulator.onvif.soap import TAS, TDS, Element, Request, SoapFault, envelope, fault, parse
+from device_simulator.pfx import StoreFault
 
 XML = "application/soap+xml"
 Operation = Callable[[SimulatedDevice, Request], Element]

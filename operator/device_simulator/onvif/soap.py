@@ -1,5 +1,7 @@
 """SOAP 1.2 on the server's side: parse a request, find its token, write an answer or a fault."""
 
+import base64
+import binascii
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -114,6 +116,22 @@ def values(body: Element, name: str) -> list[str]:
         for one in body.iter()
         if isinstance(one.tag, str) and etree.QName(one).localname == name
     ]
+
+
+def argument(request: Request, name: str) -> str:
+    """A parameter that must be there. Raises SoapFault."""
+    found = value(request.body, name)
+    if not found:
+        raise SoapFault("Sender", "InvalidArgs", name)
+    return found
+
+
+def binary(text: str) -> bytes:
+    """Base64, line breaks allowed. Raises SoapFault."""
+    try:
+        return base64.b64decode("".join(text.split()), validate=True)
+    except (binascii.Error, ValueError):
+        raise SoapFault("Sender", "InvalidArgVal") from None
 
 
 def envelope(answer: Element) -> bytes:
