@@ -149,6 +149,11 @@ class SimulatedDevice:
 
     # ---------------------------------------------------------------------------------------- listeners
 
+    @property
+    def listening(self) -> bool:
+        """Whether its ports are open."""
+        return self._listeners.open
+
     async def start(self) -> None:
         """Listen on the ports of the present address, unless it is off or away. Raises OSError."""
         async with self._settling:
@@ -266,6 +271,6 @@ class SimulatedDevice:
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         from device_simulator.onvif.server import answer
 
-        if not self._listeners.open and request.transport is not None:
+        if not self.listening and request.transport is not None:
             request.transport.abort()  # it was in its handshake when the ports were closed
         return await answer(self, request)

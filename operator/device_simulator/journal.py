@@ -26,15 +26,22 @@ class Journal:
     handshakes: int = 0
 
     def note(self, operation: str, *, ok: bool) -> None:
-        """Remember a request."""
+        """Remember a request that was carried out, or refused by a fault."""
         self.operations[operation] += 1
-        self.entries.append(Entry(time.monotonic(), operation, ok))
+        self._remember(Entry(time.monotonic(), operation, ok))
+
+    def turned_away(self, operation: str) -> None:
+        """Remember one that got no further than the log-in: Digest begins with one."""
+        self._remember(Entry(time.monotonic(), operation, ok=False))
+
+    def _remember(self, entry: Entry) -> None:
+        self.entries.append(entry)
         del self.entries[:-500]
 
 
 @dataclass(frozen=True)
 class Counters:
-    """Numbers since the device was made. requests: by operation; refused log-ins and faults are in it."""
+    """Numbers since the device was made. requests: by operation, faults included, refused log-ins not."""
 
     requests: dict[str, int]
     logins_accepted: int

@@ -31,7 +31,7 @@ async def answer(device: SimulatedDevice, request: web.BaseRequest) -> web.Strea
         if operation is None:
             raise SoapFault("Receiver", "ActionNotSupported", "NotSupported")
         if (refused := _refusal(device, request, asked)) is not None:
-            device.journal.note(asked.operation, ok=False)
+            device.journal.turned_away(asked.operation)
             return refused
         done = await _carried_out(device, asked, operation)
         if device.faults.by_chance() and device.faults.coin():
