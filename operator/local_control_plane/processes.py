@@ -104,15 +104,19 @@ def _hold_port(held: ExitStack) -> int:
 
 
 def _start_time(pid: int) -> int | None:
-    """Field 22 of /proc/<pid>/stat; None for no process or a zombie (proc(5))."""
-    if (child := _children.get(pid)) is not None:
-        child.poll()
+    """Field 22 of /proc/<pid>/stat; None for no process or a zombie (proc(5)), which is reaped if it is our child.
+
+    A first thread that has ended looks like a zombie while others (field 20) still hold the sockets: that one lives.
+    """
     try:
-        text = Path(f"/proc/{pid}/stat").read_text()
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:
         return None
-    fields = text.rpartition(")")[2].split()
-    return None if fields[0] in {"Z", "X"} else int(fields[19])
+    if fields[0] != "X" and (fields[0] != "Z" or int(fields[17]) > 1):
+        return int(fields[19])
+    if (child := _children.get(pid)) is not None and child.poll() is not None:
+        del _children[pid]
+    return None
 
 
 def _gone(process: Process, within: float) -> bool:
