@@ -39,17 +39,7 @@ def pack(folder: Path, key: Key, chain: list[x509.Certificate], *how: str) -> st
     """Base64 of a PFX made by openssl; the chain may be in any order but for the leaf."""
     (folder / "key.pem").write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
     (folder / "chain.pem").write_bytes(b"".join(one.public_bytes(Encoding.PEM) for one in chain))
-    command = [
-        "openssl",
-        "pkcs12",
-        "-export",
-        "-inkey",
-        "key.pem",
-        "-in",
-        "chain.pem",
-        "-passout",
-        f"pass:{passphrase}",
-    ]
+    command = ["openssl", "pkcs12", "-export", "-inkey", "key.pem", "-in", "chain.pem", "-passout", "pass:word"]
     made = subprocess.run([*command, *how], cwd=folder, check=True, capture_output=True)
     return base64.b64encode(made.stdout).decode()
 
