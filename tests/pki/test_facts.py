@@ -10,6 +10,7 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
+from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -53,7 +54,7 @@ def test_a_leaf_is_read_whole() -> None:
     assert facts.ip_addresses == ("10.0.0.1", "fe80::1")
     assert (facts.key_type, facts.curve, facts.key_bits, facts.signature_hash) == ("EC", "secp256r1", 256, "sha256")
     assert (facts.version, facts.is_ca, facts.path_length) == (3, False, None)
-    assert facts.key_usage == {"digitalSignature", "keyEncipherment"}
+    assert facts.key_usage == frozenset({"digitalSignature", "keyEncipherment"})
     assert facts.extended_key_usage == ("1.3.6.1.5.5.7.3.1",)
     assert (facts.has_san, facts.san_critical, facts.subject_is_empty) == (True, False, False)
     assert facts.not_before == datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
@@ -78,7 +79,7 @@ def test_a_ca_is_read_with_its_constraints() -> None:
     constraints = ca.permit("10.0.0.0/8", "fd00::/8", dns=["Cams.Example"])
     facts = read_facts(ca.root(constraints=constraints, path_length=1).der)
     assert (facts.is_ca, facts.path_length, facts.self_issued) == (True, 1, True)
-    assert facts.key_usage == {"keyCertSign", "cRLSign"}
+    assert facts.key_usage == frozenset({"keyCertSign", "cRLSign"})
     assert facts.name_constraints == NameConstraints(("cams.example",), None, ("10.0.0.0/8", "fd00::/8"), None)
 
 
@@ -146,7 +147,7 @@ def test_a_key_that_is_not_for_tls_is_named() -> None:
     builder = x509.CertificateBuilder(
         ca.name_of("x"), ca.name_of("x"), key.public_key(), 1, ca.NOW, ca.NOW.replace(year=2027)
     )
-    facts = read_facts(builder.sign(key, None).public_bytes(ca.serialization.Encoding.DER))
+    facts = read_facts(builder.sign(key, None).public_bytes(Encoding.DER))
     assert (facts.key_type, facts.curve, facts.signature_hash) == ("Ed25519", None, None)
 
 

@@ -172,7 +172,6 @@ def certificate(
     since: datetime = NOW - timedelta(days=1),
     until: datetime = NOW + timedelta(days=90),
     serial: int = 5,
-    signed_with: hashes.HashAlgorithm | None = None,
 ) -> Pair:
     """A certificate with exactly these extensions, self-signed unless an issuer is given."""
     key = key or ec_key()
@@ -182,7 +181,7 @@ def certificate(
     )
     for extension, critical in extensions:
         builder = builder.add_extension(extension, critical)
-    made = builder.sign(issuer.key if issuer else key, signed_with or hashes.SHA256())
+    made = builder.sign(issuer.key if issuer else key, hashes.SHA256())
     return Pair(made.public_bytes(serialization.Encoding.PEM), key_pem(key))
 
 

@@ -17,6 +17,8 @@ def why_unusable(name: str) -> str | None:
         return "an address with a zone means something else on each machine"
     if name.startswith("*.") and name.count(".") < 2:
         return "a wildcard needs two labels below it, as in *.cams.example"
+    if name.startswith("*.") and "_" in name:
+        return "OpenSSL accepts no wildcard above an underscore"
     labels = name.removeprefix("*.").split(".")
     if len(name) > LONGEST_NAME or not all(_LABEL.fullmatch(label) for label in labels):
         return "it is neither an address nor a DNS name"

@@ -2,6 +2,9 @@
 
 import hashlib
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from threading import Lock
 
 from asn1crypto import x509 as asn1_x509
 from cryptography import x509
@@ -29,6 +32,7 @@ _PROCESSED = frozenset(  # what a critical extension may be: those that verifier
         ExtensionOID.INHIBIT_ANY_POLICY,
     }
 )
+_one_at_a_time = Lock()
 _Extensions = dict[x509.ObjectIdentifier, x509.Extension[x509.ExtensionType]]
 _USAGES = {
     "digital_signature": "digitalSignature",
@@ -41,11 +45,18 @@ _USAGES = {
 }
 
 
+@contextmanager
+def _quietly() -> Iterator[None]:
+    """Without warnings of odd certificates. Filters belong to the process, and issuing runs in a thread."""
+    with _one_at_a_time, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
 def load(der: bytes) -> x509.Certificate:
     """Parse; negative or zero serial numbers are looked at all the same. Raises ProtocolViolation."""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with _quietly():
             return x509.load_der_x509_certificate(der)
     except _UNREADABLE as error:
         raise _unreadable("A certificate cannot be read", error) from None
@@ -63,8 +74,7 @@ def read_facts(der: bytes) -> CertificateFacts:
 def pem_to_ders(pem: bytes) -> tuple[bytes, ...]:
     """All certificates of a PEM text, in order. Raises ProtocolViolation when there is none, or one is broken."""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with _quietly():
             certificates = x509.load_pem_x509_certificates(pem)
     except _UNREADABLE as error:
         raise _unreadable("No PEM certificate can be read", error) from None
@@ -132,8 +142,7 @@ def _facts(certificate: x509.Certificate, der: bytes) -> CertificateFacts:
 def _extensions(certificate: x509.Certificate) -> tuple[_Extensions, str | None]:
     """Those that can be read, and why clients refuse them, if so. A broken one hides the others, as for browsers."""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with _quietly():
             found = {extension.oid: extension for extension in certificate.extensions}
     except (ValueError, TypeError, x509.DuplicateExtension, x509.UnsupportedGeneralNameType) as error:
         return {}, f"its extensions cannot be read ({str(error)[:120]})"

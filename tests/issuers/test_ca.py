@@ -1,0 +1,286 @@
+"""Issuing from a CA Secret: what comes out, what is refused, what the gate stops."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from device_cert_operator.core.model import (
+    DesiredCertificate,
+    KeyType,
+    Names,
+    ObjectKey,
+    SubjectFields,
+    names_of,
+)
+from device_cert_operator.errors import InvalidSpec, IssuanceDenied, UnacceptableCertificate
+from device_cert_operator.issuers import ca as issuer
+from device_cert_operator.issuers.ca import Issued, issue
+from device_cert_operator.pki.authority import Authority, read_authority
+from device_cert_operator.pki.facts import pem_to_ders
+from device_cert_operator.pki.gate import why_unacceptable
+from device_cert_operator.pki.keys import PrivateKey, make_key, read_key
+from device_cert_operator.reasons import Reason
+from tests.issuers.linting import lint
+from tests.support import ca
+from tests.support.ca import NOW, Pair
+
+ROOT = ca.root()
+BELOW = ca.root("Example below", issuer=ROOT)
+NARROW = ca.root("Narrow", constraints=ca.permit("10.0.0.0/8"))
+ONE = names_of("10.0.0.1")
+WANTED = DesiredCertificate(
+    key=ObjectKey("DeviceCertificate", "cams", "gate"),
+    uid="uid",
+    generation=1,
+    created_at=NOW,
+    devices=("gate",),
+    ca_secret="root-ca",
+)
+
+
+def authority(*chain: Pair) -> Authority:
+    return read_authority("cams/root-ca", b"".join(one.cert_pem for one in chain), chain[0].key_pem, NOW)
+
+
+def issued(
+    *chain: Pair, names: Names = ONE, kind: KeyType = KeyType.ECDSA_P256, subject: SubjectFields | None = None
+) -> Issued:
+    return issue(authority(*(chain or (ROOT,))), replace(WANTED, subject=subject or SubjectFields()), names, kind, NOW)
+
+
+def leaf_of(made: Issued) -> x509.Certificate:
+    return x509.load_pem_x509_certificate(made.tls_crt)
+
+
+def test_a_leaf_of_the_strict_profile() -> None:
+    leaf = leaf_of(issued(names=names_of("10.0.0.1", "gate.example", "fe80::1")))
+    said = {extension.oid: extension for extension in leaf.extensions}
+    assert leaf.version is x509.Version.v3
+    assert leaf.subject.rfc4514_string() == "CN=gate.example"
+    assert leaf.issuer == ROOT.certificate.subject
+    assert leaf.serial_number.bit_length() == 129
+    assert isinstance(leaf.signature_hash_algorithm, hashes.SHA256)
+    assert [(oid._name, one.critical) for oid, one in said.items()] == [
+        ("basicConstraints", True),
+        ("keyUsage", True),
+        ("extendedKeyUsage", False),
+        ("subjectAltName", False),
+        ("subjectKeyIdentifier", False),
+        ("authorityKeyIdentifier", False),
+    ]
+    assert said[x509.SubjectAlternativeName.oid].value == ca.san("gate.example", "fe80::1", "10.0.0.1")
+    assert said[x509.KeyUsage.oid].value == ca.key_usage("digital_signature")
+    assert said[x509.ExtendedKeyUsage.oid].value == ca.server_auth()
+    root_id = ROOT.certificate.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value.digest
+    identifier = said[x509.AuthorityKeyIdentifier.oid].value
+    assert isinstance(identifier, x509.AuthorityKeyIdentifier)
+    assert identifier.key_identifier == root_id
+
+
+def test_no_two_serial_numbers_are_alike() -> None:
+    assert len({leaf_of(issued()).serial_number for _ in range(5)}) == 5
+
+
+@pytest.mark.parametrize("kind", [KeyType.ECDSA_P256, KeyType.ECDSA_P384, KeyType.RSA_2048, KeyType.RSA_3072])
+def test_the_key_is_of_the_kind_asked_for_and_fits(kind: KeyType) -> None:
+    made = issued(kind=kind)
+    key = read_key(made.tls_key)
+    assert key.kind == kind
+    assert key.public_key_sha256 == made.facts.public_key_sha256
+    assert made.facts.key_usage is not None
+    assert ("keyEncipherment" in made.facts.key_usage) is kind.startswith("RSA")
+
+
+@pytest.mark.parametrize(
+    ("curve", "algorithm"),
+    [(ec.SECP256R1(), hashes.SHA256), (ec.SECP384R1(), hashes.SHA384), (ec.SECP521R1(), hashes.SHA512)],
+)
+def test_the_hash_follows_the_curve_of_the_ca(curve: ec.EllipticCurve, algorithm: type[hashes.HashAlgorithm]) -> None:
+    leaf = leaf_of(issued(ca.root("Curved", key=ec.generate_private_key(curve))))
+    assert isinstance(leaf.signature_hash_algorithm, algorithm)
+
+
+def test_an_rsa_ca_signs_with_sha256() -> None:
+    assert isinstance(leaf_of(issued(ca.root("RSA", key=ca.rsa_key()))).signature_hash_algorithm, hashes.SHA256)
+
+
+def test_a_name_too_long_for_a_cn_leaves_the_subject_empty_and_the_san_critical() -> None:
+    made = issued(names=names_of("a" * 60 + ".example"))
+    assert (made.facts.subject, made.facts.subject_is_empty, made.facts.san_critical) == ("", True, True)
+
+
+def test_nothing_issued_shows_its_key() -> None:
+    made = issued()
+    assert "PRIVATE" not in repr(made)
+    assert "tls_key" not in repr(made)
+
+
+def test_the_device_gets_leaf_and_intermediates_and_clients_the_root() -> None:
+    made = issued(BELOW, ROOT)
+    leaf, *others = pem_to_ders(made.tls_crt)
+    assert others == [BELOW.der]
+    assert pem_to_ders(made.ca_crt) == (ROOT.der,)
+    assert made.facts.issuer == "O=Example below"
+    assert leaf not in others
+
+
+def test_under_a_ca_without_its_root_clients_trust_the_ca_itself() -> None:
+    made = issued(BELOW)
+    assert pem_to_ders(made.ca_crt) == (BELOW.der,)
+    assert pem_to_ders(made.tls_crt)[1:] == (BELOW.der,)
+    assert [reason for reason, _ in made.warnings] == [Reason.CHAIN_INCOMPLETE]
+
+
+def test_the_warnings_of_ca_and_certificate_come_together(tmp_path: Path) -> None:
+    pair = ca.openssl_v1_root(tmp_path)
+    now = pair.certificate.not_valid_before_utc + timedelta(seconds=1)
+    old = read_authority("cams/root-ca", pair.cert_pem, pair.key_pem, now)
+    made = issue(old, replace(WANTED, duration=timedelta(days=1000)), ONE, KeyType.ECDSA_P256, now)
+    assert [reason for reason, _ in made.warnings] == [Reason.AUTHORITY_LEGACY_FORM, Reason.NOT_FOR_APPLE]
+
+
+# --------------------------------------------------------------------------------------- constrained CAs
+
+
+def test_a_constrained_ca_signs_inside_its_range_without_a_cn() -> None:
+    made = issued(NARROW, subject=SubjectFields(organization="Example"))
+    assert (made.facts.subject, made.facts.common_name) == ("O=Example", None)
+
+
+def test_a_constrained_ca_signs_nothing_outside() -> None:
+    for names in (names_of("192.168.0.1"), names_of("10.0.0.1", "gate.example")):
+        with pytest.raises(IssuanceDenied) as caught:
+            issued(NARROW, names=names)
+        assert caught.value.reason is Reason.CA_NAME_NOT_PERMITTED
+        assert "10.0.0.1" not in caught.value.message
+
+
+def test_the_constraints_of_the_root_bind_the_ca_below_it() -> None:
+    below = ca.root("Below narrow", issuer=NARROW)
+    assert issued(below, NARROW).facts.common_name is None
+    with pytest.raises(IssuanceDenied):
+        issued(below, NARROW, names=names_of("192.168.0.1"))
+
+
+def test_a_refusal_makes_no_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(issuer, "make_key", lambda kind: pytest.fail("a key was made"))
+    with pytest.raises(InvalidSpec):
+        issued(names=Names())
+
+
+# --------------------------------------------------------------------------------------- adopted roots
+
+_BY_REQ = ("subjectKeyIdentifier=hash", "authorityKeyIdentifier=keyid", "basicConstraints=critical,CA:TRUE")
+_NOT_CRITICAL = ("basicConstraints=CA:TRUE", "keyUsage=keyCertSign,cRLSign", "subjectKeyIdentifier=hash")
+FORMS: list[tuple[str, Callable[[Path], Pair], bool]] = [
+    ("v1, by x509 -req -signkey", ca.openssl_v1_root, False),
+    ("as req -x509 makes it", lambda folder: ca.openssl_root(folder, extensions=_BY_REQ), False),
+    ("basicConstraints not critical", lambda folder: ca.openssl_root(folder, extensions=_NOT_CRITICAL), False),
+    ("conforming", ca.openssl_root, True),
+    ("conforming, P-384", lambda folder: ca.openssl_root(folder, key="EC:P-384"), True),
+]
+
+
+@pytest.mark.parametrize(("form", "make", "strict"), FORMS, ids=[form for form, _, _ in FORMS])
+@pytest.mark.parametrize("kind", [KeyType.ECDSA_P256, KeyType.RSA_2048])
+def test_openssl_and_the_linter_take_what_is_issued_under_it(
+    tmp_path: Path, form: str, make: Callable[[Path], Pair], strict: bool, kind: KeyType
+) -> None:
+    pair = make(tmp_path)
+    now = pair.certificate.not_valid_before_utc + timedelta(seconds=1)
+    names = names_of("192.168.1.5", "fd00::5", "gate.cams.example", "cam_2.cams.example", "*.doors.example")
+    made = issue(read_authority("cams/root-ca", pair.cert_pem, pair.key_pem, now), WANTED, names, kind, now)
+    assert lint(pem_to_ders(made.tls_crt)[0]) == [], form
+    for host in ("192.168.1.5", "fd00::5", "gate.cams.example", "a.doors.example"):
+        said = ca.openssl_verify(tmp_path, anchors=made.ca_crt, sent=made.tls_crt, host=host, at=now, strict=strict)
+        assert said == "OK", f"{form}: {host}"
+
+
+def test_openssl_refuses_a_host_that_was_not_asked_for(tmp_path: Path) -> None:
+    made = issued()
+    said = ca.openssl_verify(tmp_path, anchors=made.ca_crt, sent=made.tls_crt, host="10.0.0.2", at=NOW)
+    assert "IP address mismatch" in said
+
+
+def test_openssl_takes_a_chain_and_a_constrained_root(tmp_path: Path) -> None:
+    below = ca.root("Below narrow", issuer=NARROW)
+    made = issued(below, NARROW)
+    assert ca.openssl_verify(tmp_path, anchors=made.ca_crt, sent=made.tls_crt, host="10.0.0.1", at=NOW) == "OK"
+
+
+def test_a_ca_whose_subject_is_in_an_old_encoding_is_named_byte_for_byte() -> None:
+    subject = x509.Name(
+        [
+            x509.NameAttribute(x509.NameOID.ORGANIZATION_NAME, "Example", x509.name._ASN1Type.PrintableString),
+            x509.NameAttribute(x509.NameOID.COMMON_NAME, "Wurzel", x509.name._ASN1Type.BMPString),
+        ]
+    )
+    old = ca.certificate(subject, key=ca.ec_key(), extensions=ca.ca_extensions(ca.ec_key()))
+    assert leaf_of(issued(old)).issuer.public_bytes() == old.certificate.subject.public_bytes()
+
+
+# ------------------------------------------------------------------------------------------------ gate
+
+
+def test_the_linter_bites() -> None:
+    leaf = ca.certificate(extensions=[(x509.BasicConstraints(ca=True, path_length=None), False)])
+    assert any("ERROR" in found for found in lint(leaf.der))
+
+
+def spoil(monkeypatch: pytest.MonkeyPatch, *extensions: tuple[x509.ExtensionType, bool], until: int = 90) -> None:
+    """Signing goes wrong from here on: other extensions than planned, or another lifetime."""
+
+    def sign(authority: Authority, key: PrivateKey, profile: object) -> bytes:
+        return ca.certificate(
+            "gate", issuer=ROOT, key=key.key, extensions=extensions, until=NOW + timedelta(days=until)
+        ).der
+
+    monkeypatch.setattr(issuer, "sign_leaf", sign)
+
+
+GOOD = ((ca.san("10.0.0.1"), False), (ca.server_auth(), False), (ca.key_usage("digital_signature"), True))
+
+
+@pytest.mark.parametrize(
+    ("what", "extensions", "until", "why"),
+    [
+        ("no SAN", GOOD[1:], 90, "it does not hold 10.0.0.1"),
+        ("another name", ((ca.san("10.0.0.2"), False), *GOOD[1:]), 90, "it does not hold 10.0.0.1"),
+        ("for nobody", (GOOD[0], (x509.ExtendedKeyUsage([x509.ObjectIdentifier("1.2.3")]), False)), 90, "TLS servers"),
+        ("no signatures", (*GOOD[:2], (ca.key_usage("key_agreement"), True)), 90, "lacks digitalSignature"),
+        ("expired", GOOD, 0, "expired"),
+        ("no AKI", GOOD, 90, "2.5.29.35"),
+    ],
+)
+def test_a_bug_of_ours_stops_at_the_gate(
+    monkeypatch: pytest.MonkeyPatch,
+    what: str,
+    extensions: tuple[tuple[x509.ExtensionType, bool], ...],
+    until: int,
+    why: str,
+) -> None:
+    later = NOW + timedelta(seconds=1)
+    spoil(monkeypatch, *extensions, until=until)
+    with pytest.raises(UnacceptableCertificate) as caught:
+        issue(authority(ROOT), WANTED, ONE, KeyType.ECDSA_P256, later)
+    assert why in caught.value.message, what
+    assert caught.value.message.startswith("The certificate just made is not good enough to be used: ")
+    assert not caught.value.message.endswith("..")
+
+
+def test_another_key_stops_at_the_gate() -> None:
+    made = issued()
+    why = why_unacceptable(pem_to_ders(made.tls_crt), ROOT.der, ONE, make_key(KeyType.ECDSA_P256), NOW)
+    assert why == "its key is not the one that was made"
+
+
+def test_another_signer_stops_at_the_gate() -> None:
+    made, stranger = issued(), ca.root("Stranger")
+    why = why_unacceptable(pem_to_ders(made.tls_crt), stranger.der, ONE, read_key(made.tls_key), NOW)
+    assert why == "The served certificate was issued by O=Example root; wanted is one of O=Stranger"
