@@ -52,9 +52,8 @@ async def _fault(device: SimulatedDevice, given: Parameters) -> None:
     if given.get("off"):
         device.faults.clear(fault)
     else:
-        device.faults.set(fault, given.get("times"))
-    if fault is Fault.TLS_1_0_ONLY:
-        await device.restart_listeners()
+        times = given.get("times")
+        device.faults.set(fault, None if times is None else int(times))
 
 
 async def _power(device: SimulatedDevice, given: Parameters) -> None:
@@ -86,7 +85,7 @@ ACTIONS: dict[str, Action] = {
 
 
 def application(simulator: Simulator) -> web.Application:
-    """GET /devices, POST /devices/NAME/ACTION, POST /strangers."""
+    """GET /devices, POST /devices/NAME/ACTION, GET and POST /strangers."""
 
     async def listed(_request: web.Request) -> web.Response:
         return web.json_response([describe(device) for device in simulator.devices.values()])
@@ -98,23 +97,37 @@ def application(simulator: Simulator) -> web.Application:
             return web.json_response({"error": "no such device or action"}, status=404)
         try:
             await action(device, await _parameters(request))
-        except (KeyError, ValueError, OSError) as error:
+        except (KeyError, ValueError, TypeError, OSError) as error:
             return web.json_response({"error": f"{type(error).__name__}: {error}"}, status=400)
         return web.json_response(describe(device))
 
     async def stranger(request: web.Request) -> web.Response:
-        given = await _parameters(request)
         try:
+            given = await _parameters(request)
             port, http_port = int(given["port"]), given.get("httpPort")
             if (to := given.get("to")) is not None:
                 await simulator.relay_at(given["address"], port, to=simulator.devices[to], http_port=http_port)
             else:
                 await simulator.stranger_at(given["address"], port, http_port=http_port)
-        except (KeyError, ValueError, OSError) as error:
+        except (KeyError, ValueError, TypeError, OSError) as error:
             return web.json_response({"error": f"{type(error).__name__}: {error}"}, status=400)
         return web.json_response({})
 
+    async def met(_request: web.Request) -> web.Response:
+        return web.json_response(
+            [
+                {
+                    "address": listener.address,
+                    "connections": listener.connections,
+                    "bytes": len(listener.received),
+                    "logins": listener.logins,
+                }
+                for listener in simulator.listeners
+            ]
+        )
+
     made = web.Application()
+    made.router.add_get("/strangers", met)
     made.router.add_get("/devices", listed)
     made.router.add_post("/devices/{name}/{action}", acted)
     made.router.add_post("/strangers", stranger)

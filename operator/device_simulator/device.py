@@ -14,7 +14,7 @@ from device_simulator.faults import Fault, FaultBox
 from device_simulator.journal import Counters, Journal
 from device_simulator.keystore import Keystore
 from device_simulator.listeners import Listeners
-from device_simulator.spec import DeviceSpec
+from device_simulator.spec import DeviceSpec, on_this_machine
 from device_simulator.tls import KeyAndChain, allow_versions, context_for, make_key, self_signed
 
 RESET_CLOCK = datetime(2000, 1, 1, tzinfo=UTC)
@@ -194,7 +194,8 @@ class SimulatedDevice:
     # ------------------------------------------------------------------------------- what happens to it
 
     async def move(self, address: str) -> None:
-        """DHCP gave it another address. Raises OSError where it cannot listen there."""
+        """DHCP gave it another address. Raises OSError where it cannot listen there, ValueError off loopback."""
+        on_this_machine(address)
         async with self._away():
             self.address = address
 

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from types import TracebackType
 
 from device_simulator.device import SimulatedDevice
-from device_simulator.spec import DeviceSpec
+from device_simulator.spec import DeviceSpec, on_this_machine
 from device_simulator.strangers import Listener
 
 DESCRIPTORS = 65_536
@@ -53,8 +53,7 @@ class Simulator:
 
     async def stranger_at(self, address: str, port: int, *, http_port: int | None = None) -> Listener:
         """Somebody else at an address, with a key of his own."""
-        listener = Listener()
-        self.listeners.append(listener)
+        listener = self._new_listener(address)
         await listener.listen_tls(address, port, self._clock())
         if http_port is not None:
             await listener.listen_plain(address, http_port)
@@ -62,9 +61,13 @@ class Simulator:
 
     async def relay_at(self, address: str, port: int, *, to: SimulatedDevice, http_port: int | None = None) -> Listener:
         """Somebody who passes TLS through to the device, and answers himself on the HTTP port."""
-        listener = Listener()
-        self.listeners.append(listener)
+        listener = self._new_listener(address)
         await listener.relay(address, port, lambda: (to.address, to.spec.https_port))
         if http_port is not None:
             await listener.listen_plain(address, http_port)
+        return listener
+
+    def _new_listener(self, address: str) -> Listener:
+        listener = Listener(on_this_machine(address))
+        self.listeners.append(listener)
         return listener

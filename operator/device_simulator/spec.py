@@ -2,8 +2,16 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from ipaddress import ip_address
 
 from device_simulator.faults import Fault
+
+
+def on_this_machine(address: str) -> str:
+    """The address. Raises ValueError for one that is not of the loopback: nothing simulated is seen from outside."""
+    if not ip_address(address).is_loopback:
+        raise ValueError(f"{address} is not in 127.0.0.0/8: simulated devices stay on this machine.")
+    return address
 
 
 @dataclass(frozen=True)
@@ -39,3 +47,6 @@ class DeviceSpec:
     encryptions: tuple[str, ...] = ("PBES2",)
     time_zone: str = "CET-1CEST,M3.5.0,M10.5.0/3"
     on_ntp: bool = False
+
+    def __post_init__(self) -> None:
+        on_this_machine(self.address)

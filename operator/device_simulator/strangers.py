@@ -19,7 +19,8 @@ _LOGIN = re.compile(rb"(?im)^authorization:[^\r\n]*|<(?:\w+:)?UsernameToken\b.*?
 class Listener:
     """Somebody at an address who is not the device. received: every byte that was sent to him, after TLS."""
 
-    def __init__(self) -> None:
+    def __init__(self, address: str) -> None:
+        self.address = address
         self.received = bytearray()
         self.connections = 0
         self._servers: list[asyncio.Server] = []

@@ -12,12 +12,18 @@ _NUMBERS = itertools.count(1)
 
 
 @pytest.fixture
-def new_address() -> Callable[[], str]:
-    """A loopback address that no other test and no other process of this run uses."""
+def subnet() -> str:
+    """Three octets that no other process of this run uses."""
+    return f"127.{80 + os.getpid() % 15}.{os.getpid() // 15 % 250}"
+
+
+@pytest.fixture
+def new_address(subnet: str) -> Callable[[], str]:
+    """A loopback address that no other test and no other process of this run uses; .1 to .15 are kept free."""
 
     def made() -> str:
         number = next(_NUMBERS)
-        return f"127.{80 + os.getpid() % 15}.{os.getpid() // 15 % 250}.{number % 250 + 1}"
+        return f"{subnet}.{16 + number % 235}"
 
     return made
 
