@@ -86,6 +86,7 @@ class Reason(StrEnum):
     REBOOT_NEEDED = "RebootNeeded"
     OLD_OBJECT_KEPT = "OldObjectKept"
     ROLLED_BACK = "RolledBack"
+    DEVICE_KEY_LOST = "DeviceKeyLost"
     NOT_SERVED = "NotServed"
 
     # issuing

@@ -22,7 +22,6 @@ from device_cert_operator.core.model import (
     OnKeyChange,
     RebootPolicy,
     Reference,
-    RotationPolicy,
     Security,
     SubjectFields,
 )
@@ -164,7 +163,6 @@ def test_every_field_of_a_certificate_is_read() -> None:
         include_device_addresses=False,
         algorithm=KeyAlgorithm.RSA,
         key_size=3072,
-        rotation_policy=RotationPolicy.ALWAYS,
         duration=timedelta(hours=48),
         renew_before=timedelta(hours=12),
         secret_name="gate-tls",

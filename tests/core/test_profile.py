@@ -6,6 +6,7 @@ from datetime import timedelta
 import pytest
 
 from device_cert_operator.core.model import (
+    CASecretIssuer,
     DesiredCertificate,
     KeyType,
     NameConstraints,
@@ -35,7 +36,7 @@ WANTED = DesiredCertificate(
     generation=1,
     created_at=NOW,
     devices=("gate",),
-    ca_secret="root-ca",
+    issuer=CASecretIssuer("root-ca"),
 )
 
 

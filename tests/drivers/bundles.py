@@ -4,7 +4,7 @@ import hashlib
 
 from cryptography.hazmat.primitives import serialization
 
-from device_cert_operator.core.model import KeyPairBundle
+from device_cert_operator.core.model import CertificateBundle
 from tests.net.certificates import Identity, make
 
 
@@ -12,10 +12,12 @@ def fingerprint(der: bytes) -> str:
     return hashlib.sha256(der).hexdigest()
 
 
-def bundle(number: int, *, issuer: Identity | None = None, kind: str = "EC", series: str = "0a1b2c3d") -> KeyPairBundle:
+def bundle(
+    number: int, *, issuer: Identity | None = None, kind: str = "EC", series: str = "0a1b2c3d"
+) -> CertificateBundle:
     """Revision `number` of one device. issuer: an intermediate; its chain goes along, root included."""
     identity = make(f"revision {number}", issuer=issuer, kind=kind)
-    return KeyPairBundle(
+    return CertificateBundle(
         alias=f"dc-{series}-r{number}",
         fingerprint=fingerprint(identity.leaf_der),
         leaf_der=identity.leaf_der,

@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from device_cert_operator.core.model import (
+    CASecretIssuer,
     DesiredCertificate,
     KeyType,
     Names,
@@ -40,7 +41,7 @@ WANTED = DesiredCertificate(
     generation=1,
     created_at=NOW,
     devices=("gate",),
-    ca_secret="root-ca",
+    issuer=CASecretIssuer("root-ca"),
 )
 
 

@@ -8,7 +8,7 @@ from cryptography.hazmat.primitives.serialization import pkcs12
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from device_cert_operator.core.model import KeyPairBundle, Pkcs12Encryption
+from device_cert_operator.core.model import CertificateBundle, Pkcs12Encryption
 from device_cert_operator.pki.pkcs12 import ITERATIONS, WRITABLE, build_pkcs12
 from tests.support import ca
 
@@ -26,10 +26,10 @@ MACS = {
 }
 
 
-def bundle(*, rsa: bool = False, chain: bool = True) -> KeyPairBundle:
+def bundle(*, rsa: bool = False, chain: bool = True) -> CertificateBundle:
     key = ca.rsa_key() if rsa else ca.ec_key("leaf")
     leaf = ca.certificate("gate", issuer=BELOW, key=key)
-    return KeyPairBundle(ALIAS, "f" * 64, leaf.der, (BELOW.der,) if chain else (), ca.key_der(key))
+    return CertificateBundle(ALIAS, "f" * 64, leaf.der, (BELOW.der,) if chain else (), ca.key_der(key))
 
 
 def shown_by_openssl(folder: Path, pfx: bytes, *options: str) -> tuple[str, str]:

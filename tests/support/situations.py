@@ -7,6 +7,7 @@ from typing import Any
 from device_cert_operator.core.identity import Recognition
 from device_cert_operator.core.model import (
     Capabilities,
+    CASecretIssuer,
     CertificateFacts,
     ClockReading,
     ClockSource,
@@ -159,6 +160,6 @@ def certificate(**more: Any) -> DesiredCertificate:
         "generation": 1,
         "created_at": NOW - timedelta(days=9),
         "devices": ("gate",),
-        "ca_secret": "root",
+        "issuer": CASecretIssuer("root"),
     }
     return DesiredCertificate(**{**given, **more})

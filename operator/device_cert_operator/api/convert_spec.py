@@ -14,17 +14,18 @@ from typing import Any
 from device_cert_operator.api.strict import Part
 from device_cert_operator.core.model import (
     AddressPolicy,
+    CASecretIssuer,
     ClockPolicy,
     DesiredCertificate,
     DesiredDevice,
     IdentityPins,
+    Issuer,
     KeyAlgorithm,
     Management,
     ObjectKey,
     OnKeyChange,
     RebootPolicy,
     Reference,
-    RotationPolicy,
     Security,
     SubjectFields,
 )
@@ -120,7 +121,7 @@ def _certificate(obj: Object, key: ObjectKey) -> DesiredCertificate:
         generation=int(meta.get("generation", 1)),
         created_at=parse_time(meta["creationTimestamp"]),
         devices=tuple(device.text("name") for device in spec.parts("devices")),
-        ca_secret=spec.part("issuer").part("caSecretRef").text("name"),
+        issuer=_issuer(spec.part("issuer")),
         subject=SubjectFields(
             country=subject.text_or_none("country"),
             state=subject.text_or_none("state"),
@@ -134,7 +135,6 @@ def _certificate(obj: Object, key: ObjectKey) -> DesiredCertificate:
         include_device_addresses=spec.flag("includeDeviceAddresses", True),
         algorithm=private_key.choice("algorithm", KeyAlgorithm.AUTO),
         key_size=private_key.number("size", None),
-        rotation_policy=private_key.choice("rotationPolicy", RotationPolicy.ALWAYS),
         duration=spec.duration("duration", timedelta(hours=2160)),
         renew_before=spec.duration("renewBefore", None),
         renew_before_percentage=spec.number("renewBeforePercentage", None),
@@ -143,6 +143,10 @@ def _certificate(obj: Object, key: ObjectKey) -> DesiredCertificate:
         paused=notes.get(PAUSED) == "true",
         deleting="deletionTimestamp" in meta,
     )
+
+
+def _issuer(issuer: Part) -> Issuer:
+    return CASecretIssuer(issuer.part("caSecretRef").text("name"))
 
 
 def _reference(ref: Part) -> Reference | None:

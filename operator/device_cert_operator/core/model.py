@@ -189,11 +189,17 @@ class Capabilities:
 
     key_types: key pairs the device takes with a certificate. chain_length: certificates of a chain it serves, leaf
     included. restart_for: how long it may be away after an activation or a reboot.
+    can_make_key: makes a key pair and a CSR for it. csr_takes_san: its CSRs carry the names asked for.
+    csr_clears_first: a CSR destroys the present certificate. clears_first: so does an upload.
     login_budget: refused log-ins after which the driver's devices lock the account.
     """
 
     can_install_key_pair: bool = False
     can_make_key: bool = False
+    csr_takes_san: bool = True
+    csr_clears_first: bool = False
+    can_export_ca: bool = False
+    can_set_address: bool = False
     can_set_clock: bool = False
     can_use_ntp: bool = False
     can_reboot: bool = False
@@ -272,10 +278,11 @@ class StoredCertificate:
 
 @dataclass(frozen=True, slots=True)
 class Inventory:
-    """What is in the device's store (driver method `inventory`)."""
+    """What is in the device's store (driver method `inventory`). keys: aliases of the private keys that it holds."""
 
     certificates: tuple[StoredCertificate, ...]
     free_slots: int | None = None
+    keys: frozenset[str] = frozenset()
 
     def with_fingerprint(self, fingerprint: str) -> StoredCertificate | None:
         """The entry whose leaf has this fingerprint."""
@@ -288,14 +295,40 @@ class Inventory:
 
 
 @dataclass(frozen=True, slots=True)
-class KeyPairBundle:
-    """A revision as it goes onto a device. alias: `dc-<8 hex>-r<N>`; key is PKCS#8 DER and never shown."""
+class CertificateBundle:
+    """A revision as it goes onto a device. alias: `dc-<8 hex>-r<N>`.
+
+    key_der: PKCS#8, never shown; empty where the device made the key itself.
+    """
 
     alias: str
     fingerprint: str
     leaf_der: bytes = field(repr=False)
     chain_der: tuple[bytes, ...] = field(repr=False)
-    key_der: bytes = field(repr=False)
+    key_der: bytes = field(repr=False, default=b"")
+
+
+@dataclass(frozen=True, slots=True)
+class CSRRequest:
+    """A key pair and a CSR that a device shall make. alias: `dc-<8 hex>-r<N>`, N the number of the request.
+
+    names: asked for as SAN. subject: as in `LeafProfile`: (field of `SubjectFields`, value), in order.
+    """
+
+    alias: str
+    names: Names
+    subject: tuple[tuple[str, str], ...]
+    key_type: KeyType
+
+
+@dataclass(frozen=True, slots=True)
+class StaticAddress:
+    """An address that a device shall have. was: the one to be replaced. gateway None: left as it is."""
+
+    address: str
+    prefix_length: int
+    was: str
+    gateway: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -413,9 +446,21 @@ class KeyAlgorithm(StrEnum):
     RSA = "RSA"
 
 
-class RotationPolicy(StrEnum):
-    ALWAYS = "Always"
-    NEVER = "Never"
+class KeySource(StrEnum):
+    """Who makes the key pair. DEVICE: it never leaves the device, which makes a CSR."""
+
+    OPERATOR = "Operator"
+    DEVICE = "Device"
+
+
+@dataclass(frozen=True, slots=True)
+class CASecretIssuer:
+    """A CA whose certificate and key stand in a Secret of the namespace."""
+
+    secret: str
+
+
+Issuer = CASecretIssuer
 
 
 @dataclass(frozen=True, slots=True)
@@ -427,14 +472,14 @@ class DesiredCertificate:
     generation: int
     created_at: datetime
     devices: tuple[str, ...]
-    ca_secret: str
+    issuer: Issuer
     subject: SubjectFields = SubjectFields()
     dns_names: tuple[str, ...] = ()
     ip_addresses: tuple[str, ...] = ()
     include_device_addresses: bool = True
     algorithm: KeyAlgorithm = KeyAlgorithm.AUTO
     key_size: int | None = None
-    rotation_policy: RotationPolicy = RotationPolicy.ALWAYS
+    key_source: KeySource = KeySource.OPERATOR
     duration: timedelta = timedelta(hours=2160)
     renew_before: timedelta | None = None
     renew_before_percentage: int | None = None

@@ -13,10 +13,12 @@ from device_cert_operator.clock import Clock
 from device_cert_operator.core.exchange import Reply, UsernameToken
 from device_cert_operator.core.model import (
     Capabilities,
+    CertificateBundle,
     ClockReading,
+    CSRRequest,
     DeviceReport,
     Inventory,
-    KeyPairBundle,
+    StaticAddress,
 )
 
 
@@ -71,8 +73,30 @@ class Driver(Protocol):
         """Switch HTTPS on; makes a self-signed certificate on the device first where it has none. HTTP stays on."""
         ...
 
-    async def install(self, bundle: KeyPairBundle) -> str:
-        """Put certificate and key into the store, unless they are there (same leaf); returns the path's handle."""
+    async def create_csr(self, request: CSRRequest) -> bytes:
+        """Make a key pair under the alias, unless it is there, and a CSR for it; returns the CSR's DER.
+
+        Raises DeviceBusy while the key is being made: call again. Raises Unsupported, DeviceRefused.
+        """
+        ...
+
+    async def install(self, bundle: CertificateBundle) -> str:
+        """Put certificate and key into the store, unless they are there (same leaf); returns the path's handle.
+
+        Without a key in the bundle: the certificate for the key that the device holds under the alias. Raises
+        DeviceRefused (DEVICE_KEY_LOST) when the device has no key that fits.
+        """
+        ...
+
+    async def export_ca(self) -> bytes:
+        """The certificate of the CA in the firmware, DER. Raises Unsupported where there is none."""
+        ...
+
+    async def set_address(self, address: StaticAddress) -> bool:
+        """Give the device this address. True: it takes effect with a restart; False: after a short gap.
+
+        Raises Unsupported, DeviceRefused. A connection that breaks off is no answer: look at the new address.
+        """
         ...
 
     async def activate(self, handle: str) -> None:

@@ -186,7 +186,7 @@ class Cache:
         if view.desired is not None:
             for device in view.desired.devices:
                 self._listing[view.key.namespace, device].add(view.key)
-            self._by_ca[view.key.namespace, view.desired.ca_secret].add(view.key)
+            self._by_ca[view.key.namespace, view.desired.issuer.secret].add(view.key)
         if old is None or old.uid != view.uid or old.desired != view.desired:
             return Change.SPEC
         return Change.STATUS if _turns(old.status) != _turns(view.status) else Change.NONE
@@ -225,7 +225,7 @@ class Cache:
         if view.desired is not None:
             for device in view.desired.devices:
                 _discard(self._listing, (key.namespace, device), key)
-            _discard(self._by_ca, (key.namespace, view.desired.ca_secret), key)
+            _discard(self._by_ca, (key.namespace, view.desired.issuer.secret), key)
         return True
 
     def _drop_secret(self, key: SecretKey) -> bool:

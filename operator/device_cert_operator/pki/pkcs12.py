@@ -15,14 +15,14 @@ from cryptography.hazmat.primitives import hashes, padding, serialization
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.serialization import pkcs12 as c_pkcs12
 
-from device_cert_operator.core.model import KeyPairBundle, Pkcs12Encryption
+from device_cert_operator.core.model import CertificateBundle, Pkcs12Encryption
 
 ITERATIONS = 4096
 _KEY_BYTES = {Pkcs12Encryption.PBES2_AES128_CBC: 16, Pkcs12Encryption.PBES2_AES256_CBC: 32}
 WRITABLE = (Pkcs12Encryption.PBES2_AES128_CBC, Pkcs12Encryption.PBES2_AES256_CBC, Pkcs12Encryption.PBE_SHA1_3DES)
 
 
-def build_pkcs12(bundle: KeyPairBundle, passphrase: str, encryption: Pkcs12Encryption) -> bytes:
+def build_pkcs12(bundle: CertificateBundle, passphrase: str, encryption: Pkcs12Encryption) -> bytes:
     """A PFX with the key, the leaf (localKeyID, friendlyName = alias) and the chain; MAC with SHA-256 (3DES: SHA-1)."""
     if encryption is Pkcs12Encryption.PBE_SHA1_3DES:
         return _legacy(bundle, passphrase)
@@ -162,7 +162,7 @@ def _fill(data: bytes, block: int) -> bytes:
     return (data * (length // len(data) + 1))[:length] if data else b""
 
 
-def _legacy(bundle: KeyPairBundle, passphrase: str) -> bytes:
+def _legacy(bundle: CertificateBundle, passphrase: str) -> bytes:
     sealing = (
         serialization.PrivateFormat.PKCS12.encryption_builder()
         .kdf_rounds(ITERATIONS)

@@ -11,7 +11,7 @@ from typing import TypeVar, assert_never
 
 from device_cert_operator.core import identity
 from device_cert_operator.core.installation import alias_prefix
-from device_cert_operator.core.model import AddressPolicy, KeyPairBundle, Revision, RevisionRef, Served
+from device_cert_operator.core.model import AddressPolicy, CertificateBundle, Revision, RevisionRef, Served
 from device_cert_operator.core.schedule import backoff_for
 from device_cert_operator.core.situation import Situation
 from device_cert_operator.core.status import Activating, FailedRevision, RebootStatus, RevisionState
@@ -244,7 +244,7 @@ async def _reboot(visit: Visit, situation: Situation, cause: str) -> None:
 
 async def _install(visit: Visit, situation: Situation, revision: Revision) -> None:
     material = await visit.tools.secrets.read_revision(visit.view.key.namespace, revision.secret)
-    bundle = KeyPairBundle(
+    bundle = CertificateBundle(
         alias=f"{alias_prefix(visit.desired.key)}r{revision.number}",
         fingerprint=revision.facts.fingerprint,
         leaf_der=material.leaf_der,

@@ -140,7 +140,7 @@ def _live_uids(this: Round) -> frozenset[str]:
 
 async def _authority_state(this: Round) -> AuthorityState:
     """The CA, checked once for each version of its Secret; its validity again each time."""
-    namespace, name = this.desired.key.namespace, this.desired.ca_secret
+    namespace, name = this.desired.key.namespace, this.desired.issuer.secret
     view = this.tools.cache.secret(namespace, name)
     memory, now = this.tools.memory.checked_authorities, this.tools.clock.now()
     known = memory.get((namespace, name))
@@ -160,7 +160,7 @@ async def _authority_state(this: Round) -> AuthorityState:
 
 
 async def _read_authority(this: Round) -> Authority:
-    namespace, name = this.desired.key.namespace, this.desired.ca_secret
+    namespace, name = this.desired.key.namespace, this.desired.issuer.secret
     secret = await this.tools.secrets.read_ca(namespace, name)
     return read_authority(f"{namespace}/{name}", secret.tls_crt, secret.tls_key, this.tools.clock.now())
 

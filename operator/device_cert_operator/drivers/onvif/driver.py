@@ -7,11 +7,13 @@ from datetime import datetime
 from device_cert_operator.clock import Clock
 from device_cert_operator.core.model import (
     Capabilities,
+    CertificateBundle,
     ClockReading,
     ClockSource,
+    CSRRequest,
     DeviceReport,
     Inventory,
-    KeyPairBundle,
+    StaticAddress,
 )
 from device_cert_operator.drivers.base import DeviceConnection
 from device_cert_operator.drivers.onvif import device_messages as tds
@@ -109,7 +111,19 @@ class OnvifDriver:
         """
         await enable_https(self._session, self._keystore)
 
-    async def install(self, bundle: KeyPairBundle) -> str:
+    async def create_csr(self, request: CSRRequest) -> bytes:
+        """Not yet."""
+        raise Unsupported("the driver makes no CSR on the device")
+
+    async def export_ca(self) -> bytes:
+        """ONVIF has no word for a CA in the firmware."""
+        raise Unsupported("an ONVIF device exports no CA of its firmware")
+
+    async def set_address(self, address: StaticAddress) -> bool:
+        """Not yet."""
+        raise Unsupported("the driver sets no address")
+
+    async def install(self, bundle: CertificateBundle) -> str:
         """ONVIF Security Service 26.06: UploadPassphrase, UploadCertificateWithPrivateKeyInPKCS12, DeletePassphrase;
         UploadCertificate and CreateCertificationPath where parts of the chain are there already.
 

@@ -11,9 +11,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from device_cert_operator.core.model import (
+    CertificateBundle,
     CertificateFacts,
     Inventory,
-    KeyPairBundle,
     Pkcs12Encryption,
     StoredCertificate,
 )
@@ -104,7 +104,7 @@ class Keystore:
 
     # ------------------------------------------------------------------------------------------- install
 
-    async def install(self, bundle: KeyPairBundle, chain_length: int) -> str:
+    async def install(self, bundle: CertificateBundle, chain_length: int) -> str:
         """Make the path of this bundle exist once; see `OnvifDriver.install`."""
         chain = _without_roots(bundle.chain_der)[: max(0, chain_length - 1)]
         contents = await self.contents()
@@ -124,7 +124,7 @@ class Keystore:
 
     async def _complete(
         self,
-        bundle: KeyPairBundle,
+        bundle: CertificateBundle,
         chain: tuple[bytes, ...],
         leaf: StoreCertificate,
         short: Iterable[StorePath],
@@ -146,7 +146,7 @@ class Keystore:
         answer = await self._session.security(tas.build_upload_certificate(der, alias))
         return tas.read_id(answer, "CertificateID")
 
-    async def _upload_beside(self, bundle: KeyPairBundle, chain: tuple[bytes, ...]) -> str:
+    async def _upload_beside(self, bundle: CertificateBundle, chain: tuple[bytes, ...]) -> str:
         """An issuer is there already: it is used again rather than stored twice, so the leaf goes up alone."""
         await self._upload(replace(bundle, chain_der=()))
         contents = await self.contents()
@@ -156,7 +156,7 @@ class Keystore:
         short = [path for path in contents.paths if contents.ders_of(path) == (bundle.leaf_der,)]
         return await self._complete(bundle, chain, leaf, short, contents)
 
-    async def _upload(self, bundle: KeyPairBundle) -> str:
+    async def _upload(self, bundle: CertificateBundle) -> str:
         """One PKCS#12 file under a passphrase that exists only for it."""
         features = await self.features()
         encryption = _chosen_encryption(features)
@@ -193,7 +193,7 @@ class Keystore:
         except OperatorError:
             return
 
-    async def _sweep(self, bundle: KeyPairBundle, contents: Contents) -> None:
+    async def _sweep(self, bundle: CertificateBundle, contents: Contents) -> None:
         """Delete what this device's own series left in no path after a crash: it fills the store."""
         loose = [
             one
