@@ -55,7 +55,7 @@ def test_an_example_fits_together(path: Path) -> None:
     assert {one.credentials_secret for one in devices} == {one["metadata"]["name"] for one in of["Secret"]}
     assert {one["metadata"]["labels"]["devicecert.io/use"] for one in of["Secret"]} == {"credentials"}
     assert {name for one in certificates for name in one.devices} <= {one.key.name for one in devices}
-    assert {one.ca_secret for one in certificates} <= {"root-ca"}
+    assert {one.issuer.secret for one in certificates} <= {"root-ca"}
 
 
 def test_the_commands_of_the_first_example_make_a_ca_that_can_be_used(

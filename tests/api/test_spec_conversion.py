@@ -12,6 +12,7 @@ from device_cert_operator.api.convert_spec import LONGEST_REQUEST, desired_certi
 from device_cert_operator.api.durations import build_duration, parse_duration, parse_signed_duration
 from device_cert_operator.core.model import (
     AddressPolicy,
+    CASecretIssuer,
     ClockPolicy,
     DesiredCertificate,
     DesiredDevice,
@@ -156,7 +157,7 @@ def test_every_field_of_a_certificate_is_read() -> None:
         generation=3,
         created_at=datetime(2026, 6, 1, 12, tzinfo=UTC),
         devices=("gate", "door"),
-        ca_secret="root-ca",
+        issuer=CASecretIssuer("root-ca"),
         subject=SubjectFields("JP", "Tokyo", "Minato", "Example", "Doors", "gate.example"),
         dns_names=("*.example", "gate.example"),
         ip_addresses=("2001:db8::1",),
