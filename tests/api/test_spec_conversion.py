@@ -62,7 +62,7 @@ def test_a_short_device_gets_every_default() -> None:
 def test_a_short_certificate_gets_every_default() -> None:
     created = datetime(2026, 6, 1, 12, tzinfo=UTC)
     key = ObjectKey("DeviceCertificate", "cams", "gate")
-    assert certificate() == DesiredCertificate(key, "u-1", 3, created, ("gate",), "root-ca")
+    assert certificate() == DesiredCertificate(key, "u-1", 3, created, ("gate",), CASecretIssuer("root-ca"))
 
 
 def test_every_field_of_a_device_is_read() -> None:
