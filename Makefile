@@ -5,10 +5,11 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.ready
 DEVICECERT := $(BIN)/devicecert
+PINNED := --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --no-emit-index-url pyproject.toml
 export PYTHONDONTWRITEBYTECODE := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo check test lint generate local-up local-down bench clean
+.PHONY: help setup demo check test lint generate lock local-up local-down bench clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-12s %s\n", $$1, $$2}'
@@ -45,6 +46,12 @@ test: lint ## Everything: lint, unit tests, the real API server, the simulator, 
 
 generate: setup ## CRDs, API reference and editor schemas from the types
 	@$(BIN)/python -m device_cert_operator.api.generate
+
+lock: ## Pin every package anew, with hashes, from pyproject.toml
+	@$(PYTHON) -m venv $(VENV)-lock && $(VENV)-lock/bin/python -m pip install --quiet --disable-pip-version-check uv
+	@$(VENV)-lock/bin/uv pip compile $(PINNED) --output-file requirements.txt
+	@$(VENV)-lock/bin/uv pip compile $(PINNED) --extra dev --output-file requirements-dev.txt
+	@rm -rf $(VENV)-lock
 
 local-up: setup ## Start a local control plane
 	@$(DEVICECERT) local up

@@ -129,6 +129,8 @@ Step = (
     | ForgetPrevious
 )
 
+# after these, what the last handshake showed still holds
+LEAVES_SIGHT = (LogIn, ReadInventory, RecordReboot, BeginActivation, RecordInstalled, RecordFailed, ForgetPrevious)
 CHANGES_DEVICE = (Reboot, SetClock, UseNTP, EnableHTTPS, Install, Activate, Remove)
 
 

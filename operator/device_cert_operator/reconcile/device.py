@@ -9,7 +9,7 @@ from device_cert_operator.core.decide import Plan, decide
 from device_cert_operator.core.model import DesiredDevice, ObjectKey
 from device_cert_operator.core.schedule import fraction_of, poll_after, retry_after
 from device_cert_operator.core.situation import Situation
-from device_cert_operator.core.steps import Rest, State
+from device_cert_operator.core.steps import LEAVES_SIGHT, Rest, State
 from device_cert_operator.errors import OperatorError, Retry
 from device_cert_operator.reasons import Reason
 from device_cert_operator.reconcile.act import act
@@ -53,6 +53,8 @@ async def settle(visit: Visit) -> tuple[Situation, Plan, OperatorError | None]:
                 await act(plan.next, situation, visit)
         except OperatorError as error:
             return situation, plan, error
+        if not isinstance(plan.next, LEAVES_SIGHT):
+            visit.sight = None
         situation = await observe(visit)
         plan = decide(situation)
     return situation, plan, None

@@ -17,9 +17,11 @@ from device_cert_operator.reconcile.visit import Visit
 
 
 async def observe(visit: Visit) -> Situation:
-    """Look once: shake hands at the address, recognise who answers, judge what is served."""
+    """Look once: shake hands at the address, unless nothing has happened since; recognise who answers, judge it."""
     desired, tools = visit.desired, visit.tools
-    served = await tools.probe(visit.address, desired.https_port, server_name=visit.address, timeout=desired.timeout)
+    served = visit.sight = visit.sight or await tools.probe(
+        visit.address, desired.https_port, server_name=visit.address, timeout=desired.timeout
+    )
     assignment = assignment_of(visit.view, tools)
     plain = isinstance(served, NotServed) and await _plain_answers(visit)
     now = tools.clock.now()

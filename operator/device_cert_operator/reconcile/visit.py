@@ -9,7 +9,15 @@ from dataclasses import replace
 from types import TracebackType
 
 from device_cert_operator.core import credentials as budget
-from device_cert_operator.core.model import Credentials, DesiredDevice, DeviceReport, Inventory, Security, Served
+from device_cert_operator.core.model import (
+    Credentials,
+    DesiredDevice,
+    DeviceReport,
+    Inventory,
+    NotServed,
+    Security,
+    Served,
+)
 from device_cert_operator.core.situation import Situation
 from device_cert_operator.core.status import DeviceStatus
 from device_cert_operator.drivers.base import Driver
@@ -28,6 +36,7 @@ class Visit:
         self.status: DeviceStatus = view.status
         self.memory: DeviceMemory = tools.memory.of(view.uid)
         self.address = _where_to_dial(desired, view.status)
+        self.sight: Served | NotServed | None = None  # the last handshake, while nothing has happened since
         self.report: DeviceReport | None = None
         self.inventory: Inventory | None = None
         self.login_error: OperatorError | None = None
