@@ -56,7 +56,6 @@ FULL_DEVICE = DeviceStatus(
     handled_reboot=LONG,
     last_reboot=RebootStatus(NOON, SHORT, 2, NOON),
     unreachable_since=NOON,
-    attempts=Attempts(7, NOON),
     conditions=conditions(DEVICE_CONDITIONS),
 )
 FULL_CERTIFICATE = CertificateStatus(

@@ -70,7 +70,6 @@ def device_status(obj: Document) -> DeviceStatus:
         handled_reboot=text_or_none(part_of(status, "handledRequests"), "reboot"),
         last_reboot=readable(_reboot, status.get("lastReboot")),
         unreachable_since=time_or_none(status.get("unreachableSince")),
-        attempts=_attempts(part_of(status, "attempts")),
         conditions=readable_items(_condition, status.get("conditions")),
     )
 
@@ -179,10 +178,6 @@ def _reboot(part: Document) -> RebootStatus:
     )
 
 
-def _attempts(part: Document) -> Attempts:
-    return Attempts(integer(part.get("failures"), 0), time_or_none(part.get("nextTime")))
-
-
 def _effective(part: Document) -> EffectiveStatus:
     return EffectiveStatus(
         parse_signed_duration(needed_text(part, "duration")),
@@ -259,7 +254,6 @@ def device_status_document(status: DeviceStatus) -> dict[str, Any]:
         "handledRequests": {"reboot": status.handled_reboot},
         "lastReboot": _reboot_document(status.last_reboot),
         "unreachableSince": build_time(status.unreachable_since),
-        "attempts": {"failures": status.attempts.failures, "nextTime": build_time(status.attempts.next_at)},
         "conditions": [_condition_document(condition) for condition in status.conditions],
     }
 

@@ -138,7 +138,6 @@ class DeviceStatus:
     handled_reboot: str | None = None
     last_reboot: RebootStatus | None = None
     unreachable_since: datetime | None = None
-    attempts: Attempts = Attempts()
     conditions: tuple[Condition, ...] = field(default=())
 
 

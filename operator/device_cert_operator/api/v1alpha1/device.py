@@ -285,13 +285,6 @@ class RebootStatus(Model):
     first_time: Time | None = Field(None, description="When that day began.")
 
 
-class AttemptsStatus(Model):
-    """Back-off."""
-
-    failures: Count | None = Field(None, description="Failures in a row.")
-    next_time: Time | None = Field(None, description="Nothing is tried before.")
-
-
 class DeviceStatus(Model):
     """What was observed."""
 
@@ -311,7 +304,6 @@ class DeviceStatus(Model):
     handled_requests: DeviceHandledRequests | None = None
     last_reboot: RebootStatus | None = None
     unreachable_since: Time | None = Field(None, description="Since when it has not answered.")
-    attempts: AttemptsStatus | None = None
     conditions: list[Condition] | None = Field(None, max_length=16, json_schema_extra=CONDITIONS)
 
 
