@@ -105,6 +105,7 @@ class Reason(StrEnum):
     ISSUANCE_DENIED = "IssuanceDenied"
     ISSUER_UNAVAILABLE = "IssuerUnavailable"
     UNACCEPTABLE_CERTIFICATE = "UnacceptableCertificate"
+    CSR_UNACCEPTABLE = "CSRUnacceptable"
     RENEWAL_DUE = "RenewalDue"
     NAMES_CHANGED = "NamesChanged"
     SPEC_CHANGED = "SpecChanged"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from device_cert_operator.core.model import (
@@ -21,11 +21,12 @@ from device_cert_operator.core.model import (
 )
 from device_cert_operator.errors import InvalidSpec, IssuanceDenied, UnacceptableCertificate
 from device_cert_operator.issuers import ca as issuer
-from device_cert_operator.issuers.ca import Issued, issue
+from device_cert_operator.issuers.ca import Issued, issue, issue_for_csr
 from device_cert_operator.pki.authority import Authority, read_authority
+from device_cert_operator.pki.csr import build_csr, csr_to_pem
 from device_cert_operator.pki.facts import pem_to_ders
 from device_cert_operator.pki.gate import why_unacceptable
-from device_cert_operator.pki.keys import PrivateKey, make_key, read_key
+from device_cert_operator.pki.keys import PrivateKey, PublicKey, make_key, read_key
 from device_cert_operator.reasons import Reason
 from tests.issuers.linting import lint
 from tests.support import ca
@@ -237,11 +238,18 @@ def test_the_linter_bites() -> None:
 def spoil(monkeypatch: pytest.MonkeyPatch, *extensions: tuple[x509.ExtensionType, bool], until: int = 90) -> None:
     """Signing goes wrong from here on: other extensions than planned, or another lifetime."""
 
-    def sign(authority: Authority, key: PrivateKey, profile: object) -> bytes:
+    made: list[PrivateKey] = []
+
+    def make(kind: KeyType) -> PrivateKey:
+        made.append(make_key(kind))
+        return made[-1]
+
+    def sign(authority: Authority, key: PublicKey, profile: object) -> bytes:
         return ca.certificate(
-            "gate", issuer=ROOT, key=key.key, extensions=extensions, until=NOW + timedelta(days=until)
+            "gate", issuer=ROOT, key=made[-1].key, extensions=extensions, until=NOW + timedelta(days=until)
         ).der
 
+    monkeypatch.setattr(issuer, "make_key", make)
     monkeypatch.setattr(issuer, "sign_leaf", sign)
 
 
@@ -277,11 +285,68 @@ def test_a_bug_of_ours_stops_at_the_gate(
 
 def test_another_key_stops_at_the_gate() -> None:
     made = issued()
-    why = why_unacceptable(pem_to_ders(made.tls_crt), ROOT.der, ONE, make_key(KeyType.ECDSA_P256), NOW)
-    assert why == "its key is not the one that was made"
+    why = why_unacceptable(pem_to_ders(made.tls_crt), ROOT.der, ONE, make_key(KeyType.ECDSA_P256).public, NOW)
+    assert why == "its key is not the one that it was made for"
 
 
 def test_another_signer_stops_at_the_gate() -> None:
     made, stranger = issued(), ca.root("Stranger")
-    why = why_unacceptable(pem_to_ders(made.tls_crt), stranger.der, ONE, read_key(made.tls_key), NOW)
+    why = why_unacceptable(pem_to_ders(made.tls_crt), stranger.der, ONE, read_key(made.tls_key).public, NOW)
     assert why == "The served certificate was issued by O=Example root; wanted is one of O=Stranger"
+
+
+# ----------------------------------------------------------------------------------- for a device's CSR
+
+ASKED = (("organization", "Somebody"), ("common_name", "10.9.9.9"))
+
+
+def for_csr(csr: bytes, names: Names = ONE, *, subject: SubjectFields | None = None) -> Issued:
+    return issue_for_csr(authority(BELOW, ROOT), replace(WANTED, subject=subject or SubjectFields()), names, csr, NOW)
+
+
+@pytest.mark.parametrize("kind", KeyType)
+def test_only_the_key_is_taken_from_a_csr(kind: KeyType) -> None:
+    key = make_key(kind)
+    csr = build_csr(key, names_of("10.9.9.9", "evil.example"), ASKED)
+    made = for_csr(csr, subject=SubjectFields(organization="Ours"))
+    assert made.facts.public_key_sha256 == key.public_key_sha256
+    assert (made.facts.subject, made.facts.dns_names, made.facts.ip_addresses) == (
+        "CN=10.0.0.1,O=Ours",
+        (),
+        ("10.0.0.1",),
+    )
+    assert made.tls_key == b""
+    assert len(pem_to_ders(made.tls_crt)) == 2
+    assert lint(pem_to_ders(made.tls_crt)[0]) == []
+
+
+def test_a_csr_without_names_gets_them() -> None:
+    csr = ca_csr(ca.rsa_key())
+    assert for_csr(csr).facts.ip_addresses == ("10.0.0.1",)
+    assert for_csr(csr_to_pem(csr)).facts.key_type == "RSA"
+
+
+def test_a_csr_that_its_key_did_not_sign_is_not_signed() -> None:
+    csr = build_csr(make_key(KeyType.ECDSA_P256), ONE, ASKED)
+    with pytest.raises(IssuanceDenied, match="not signed by its own key") as caught:
+        for_csr(csr[:-1] + bytes([csr[-1] ^ 1]))
+    assert caught.value.reason is Reason.CSR_UNACCEPTABLE
+
+
+@pytest.mark.parametrize("key", [ca.rsa_key(1024), ec.generate_private_key(ec.SECP521R1())], ids=["1024", "P-521"])
+def test_a_key_that_clients_refuse_is_not_signed_for(key: ca.Key) -> None:
+    with pytest.raises(IssuanceDenied) as caught:
+        for_csr(ca_csr(key))
+    assert caught.value.reason is Reason.KEY_TYPE_REFUSED
+
+
+def test_the_names_of_a_csr_are_checked_as_any() -> None:
+    csr = build_csr(make_key(KeyType.ECDSA_P256), ONE, ASKED)
+    with pytest.raises(IssuanceDenied) as caught:
+        issue_for_csr(authority(NARROW), WANTED, names_of("192.168.0.1"), csr, NOW)
+    assert caught.value.reason is Reason.CA_NAME_NOT_PERMITTED
+
+
+def ca_csr(key: ca.Key) -> bytes:
+    made = x509.CertificateSigningRequestBuilder().subject_name(ca.name_of("device")).sign(key, hashes.SHA256())
+    return made.public_bytes(serialization.Encoding.DER)

@@ -189,8 +189,9 @@ class Capabilities:
 
     key_types: key pairs the device takes with a certificate. chain_length: certificates of a chain it serves, leaf
     included. restart_for: how long it may be away after an activation or a reboot.
-    can_make_key: makes a key pair and a CSR for it. csr_takes_san: its CSRs carry the names asked for.
-    csr_clears_first: a CSR destroys the present certificate. clears_first: so does an upload.
+    can_make_key: makes a key pair and a CSR for it; makes_key_types: of which kinds.
+    csr_takes_san: its CSRs carry the names asked for. csr_clears_first: a CSR destroys the present certificate.
+    clears_first: so does an upload.
     login_budget: refused log-ins after which the driver's devices lock the account.
     """
 
@@ -205,6 +206,7 @@ class Capabilities:
     can_reboot: bool = False
     can_enable_https: bool = False
     key_types: frozenset[KeyType] = frozenset()
+    makes_key_types: frozenset[KeyType] = frozenset()
     pkcs12_encryptions: tuple[Pkcs12Encryption, ...] = ()
     chain_length: int = 1
     free_slots: int | None = None
@@ -319,6 +321,32 @@ class CSRRequest:
     names: Names
     subject: tuple[tuple[str, str], ...]
     key_type: KeyType
+
+
+@dataclass(frozen=True, slots=True)
+class CSRFacts:
+    """What a certificate signing request says. Made by `pki.csr.read_csr`; fields as in `CertificateFacts`.
+
+    dns_names, ip_addresses: asked for as SAN. signature_valid: whoever made it holds the key (RFC 2986).
+    """
+
+    public_key_sha256: str
+    key_type: str
+    curve: str | None
+    key_bits: int
+    subject: str
+    common_name: str | None
+    dns_names: tuple[str, ...]
+    ip_addresses: tuple[str, ...]
+    has_san: bool
+    signature_valid: bool
+    names_cut: bool = False
+    extensions_problem: str | None = None
+
+    @property
+    def names(self) -> Names:
+        """The names asked for in the SAN, as they stand there."""
+        return Names(self.dns_names, self.ip_addresses)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,30 +1,31 @@
 """Solution 2: a CA whose certificate and key we hold signs; nothing leaves before it passed the gate."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from device_cert_operator.core.model import CertificateFacts, DesiredCertificate, KeyType, Names
-from device_cert_operator.core.profile import plan_leaf
-from device_cert_operator.errors import UnacceptableCertificate
+from device_cert_operator.core.profile import LeafProfile, plan_leaf
+from device_cert_operator.errors import IssuanceDenied, UnacceptableCertificate
 from device_cert_operator.pki.authority import Authority
+from device_cert_operator.pki.csr import csr_public_key, read_csr
 from device_cert_operator.pki.facts import ders_to_pem, read_facts
 from device_cert_operator.pki.gate import why_unacceptable
 from device_cert_operator.pki.issue import sign_leaf
-from device_cert_operator.pki.keys import make_key
+from device_cert_operator.pki.keys import PublicKey, make_key
 from device_cert_operator.reasons import Reason
 
 
 @dataclass(frozen=True, slots=True)
 class Issued:
-    """A new certificate with its key. tls_crt: leaf and intermediates; ca_crt: the CA that clients have to trust.
+    """A new certificate. tls_crt: leaf and intermediates; ca_crt: the CA that clients have to trust.
 
-    warnings: the CA's, and those of this certificate.
+    tls_key: PKCS#8 PEM, empty where the key is not ours. warnings: the CA's, and those of this certificate.
     """
 
     facts: CertificateFacts
     tls_crt: bytes = field(repr=False)
     ca_crt: bytes = field(repr=False)
-    tls_key: bytes = field(repr=False)
+    tls_key: bytes = field(repr=False, default=b"")
     warnings: tuple[tuple[Reason, str], ...] = ()
 
 
@@ -36,15 +37,36 @@ def issue(authority: Authority, desired: DesiredCertificate, names: Names, kind:
     """
     profile = plan_leaf(desired, names, authority.limits, kind, now)
     key = make_key(kind)
+    made = _sign(authority, key.public, profile, now)
+    return replace(made, tls_key=key.pkcs8_pem())
+
+
+def issue_for_csr(authority: Authority, desired: DesiredCertificate, names: Names, csr: bytes, now: datetime) -> Issued:
+    """Sign for the key of a CSR: names and subject are ours, nothing but the key is taken from it. csr: DER or PEM.
+
+    Raises as `issue`, and ProtocolViolation or IssuanceDenied (CSRUnacceptable, KeyTypeRefused) for the CSR.
+    """
+    if not read_csr(csr).signature_valid:
+        raise IssuanceDenied(
+            "The certificate request is not signed by its own key: have the device make a new one.",
+            reason=Reason.CSR_UNACCEPTABLE,
+        )
+    key = csr_public_key(csr)
+    if key.kind not in set(KeyType):
+        raise IssuanceDenied(
+            f"The certificate request is for a key that is not issued for ({key.kind}): let the device make one of "
+            f"{', '.join(KeyType)}.",
+            reason=Reason.KEY_TYPE_REFUSED,
+        )
+    return _sign(authority, key, plan_leaf(desired, names, authority.limits, KeyType(key.kind), now), now)
+
+
+def _sign(authority: Authority, key: PublicKey, profile: LeafProfile, now: datetime) -> Issued:
     leaf = sign_leaf(authority, key, profile)
     anchor = authority.chain_der[-1]
     sent = (leaf, *(der for der in authority.chain_der if not read_facts(der).self_issued))
-    if (why := why_unacceptable(sent, anchor, names, key, now)) is not None:
+    if (why := why_unacceptable(sent, anchor, profile.names, key, now)) is not None:
         raise UnacceptableCertificate(f"The certificate just made is not good enough to be used: {why}.")
     return Issued(
-        read_facts(leaf),
-        ders_to_pem(*sent),
-        ders_to_pem(anchor),
-        key.pkcs8_pem(),
-        authority.warnings + profile.warnings,
+        read_facts(leaf), ders_to_pem(*sent), ders_to_pem(anchor), warnings=authority.warnings + profile.warnings
     )

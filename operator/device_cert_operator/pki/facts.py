@@ -18,7 +18,7 @@ from device_cert_operator.errors import ProtocolViolation
 from device_cert_operator.reasons import Reason
 
 MOST_NAMES = 128  # as many as one DeviceCertificate can ask for: 64 devices and 64 names; else ours would look cut
-_UNREADABLE = (ValueError, TypeError, x509.InvalidVersion, x509.UnsupportedGeneralNameType)
+UNREADABLE = (ValueError, TypeError, x509.InvalidVersion, x509.UnsupportedGeneralNameType)
 _PROCESSED = frozenset(  # what a critical extension may be: those that verifiers process
     {
         ExtensionOID.BASIC_CONSTRAINTS,
@@ -46,7 +46,7 @@ _USAGES = {
 
 
 @contextmanager
-def _quietly() -> Iterator[None]:
+def quietly() -> Iterator[None]:
     """Without warnings of odd certificates. Filters belong to the process, and issuing runs in a thread."""
     with _one_at_a_time, warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -56,9 +56,9 @@ def _quietly() -> Iterator[None]:
 def load(der: bytes) -> x509.Certificate:
     """Parse; negative or zero serial numbers are looked at all the same. Raises ProtocolViolation."""
     try:
-        with _quietly():
+        with quietly():
             return x509.load_der_x509_certificate(der)
-    except _UNREADABLE as error:
+    except UNREADABLE as error:
         raise _unreadable("A certificate cannot be read", error) from None
 
 
@@ -67,16 +67,16 @@ def read_facts(der: bytes) -> CertificateFacts:
     certificate = load(der)
     try:
         return _facts(certificate, der)
-    except _UNREADABLE as error:
+    except UNREADABLE as error:
         raise _unreadable("A certificate cannot be read", error) from None
 
 
 def pem_to_ders(pem: bytes) -> tuple[bytes, ...]:
     """All certificates of a PEM text, in order. Raises ProtocolViolation when there is none, or one is broken."""
     try:
-        with _quietly():
+        with quietly():
             certificates = x509.load_pem_x509_certificates(pem)
-    except _UNREADABLE as error:
+    except UNREADABLE as error:
         raise _unreadable("No PEM certificate can be read", error) from None
     return tuple(certificate.public_bytes(serialization.Encoding.DER) for certificate in certificates)
 
@@ -99,12 +99,12 @@ def _facts(certificate: x509.Certificate, der: bytes) -> CertificateFacts:
     written = asn1_x509.Certificate.load(der)["tbs_certificate"]
     extensions, problem = _extensions(certificate)
     san = extensions.get(ExtensionOID.SUBJECT_ALTERNATIVE_NAME)
-    dns_names, addresses, cut = _names(san.value if san else None)
+    dns_names, addresses, cut = san_values(san.value if san else None)
     usage = extensions.get(ExtensionOID.KEY_USAGE)
     basic = extensions.get(ExtensionOID.BASIC_CONSTRAINTS)
     purposes = extensions.get(ExtensionOID.EXTENDED_KEY_USAGE)
     constraints = extensions.get(ExtensionOID.NAME_CONSTRAINTS)
-    kind, curve, bits = _public_key(certificate)
+    kind, curve, bits = key_facts(certificate)
     common = certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
     return CertificateFacts(
         fingerprint=fingerprint(der),
@@ -142,7 +142,7 @@ def _facts(certificate: x509.Certificate, der: bytes) -> CertificateFacts:
 def _extensions(certificate: x509.Certificate) -> tuple[_Extensions, str | None]:
     """Those that can be read, and why clients refuse them, if so. A broken one hides the others, as for browsers."""
     try:
-        with _quietly():
+        with quietly():
             found = {extension.oid: extension for extension in certificate.extensions}
     except (ValueError, TypeError, x509.DuplicateExtension, x509.UnsupportedGeneralNameType) as error:
         return {}, f"its extensions cannot be read ({str(error)[:120]})"
@@ -150,7 +150,8 @@ def _extensions(certificate: x509.Certificate) -> tuple[_Extensions, str | None]
     return found, f"clients do not know its critical extension {unknown.dotted_string}" if unknown else None
 
 
-def _names(san: x509.ExtensionType | None) -> tuple[tuple[str, ...], tuple[str, ...], bool]:
+def san_values(san: x509.ExtensionType | None) -> tuple[tuple[str, ...], tuple[str, ...], bool]:
+    """(DNS names, addresses, whether there were more than are told) of a SAN; nothing of anything else."""
     if not isinstance(san, x509.SubjectAlternativeName):
         return (), (), False
     dns_names = [name.lower() for name in san.get_values_for_type(x509.DNSName)]
@@ -159,10 +160,10 @@ def _names(san: x509.ExtensionType | None) -> tuple[tuple[str, ...], tuple[str, 
     return tuple(dns_names[:MOST_NAMES]), tuple(addresses[:MOST_NAMES]), cut
 
 
-def _public_key(certificate: x509.Certificate) -> tuple[str, str | None, int]:
-    """(type, curve, bits)."""
+def key_facts(holder: x509.Certificate | x509.CertificateSigningRequest) -> tuple[str, str | None, int]:
+    """(type, curve, bits) of its key, as in `CertificateFacts`."""
     try:
-        key = certificate.public_key()
+        key = holder.public_key()
     except (ValueError, TypeError, UnsupportedAlgorithm):
         return "unknown", None, 0
     match key:

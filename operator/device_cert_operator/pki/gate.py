@@ -9,12 +9,12 @@ from cryptography.x509.verification import Criticality, ExtensionPolicy, PolicyB
 from device_cert_operator.core.model import Names, Served, is_ip
 from device_cert_operator.core.verdict import judge
 from device_cert_operator.pki.facts import load, read_facts
-from device_cert_operator.pki.keys import PrivateKey
+from device_cert_operator.pki.keys import PublicKey
 from device_cert_operator.pki.verify import links
 
 
 def why_unacceptable(
-    chain_der: tuple[bytes, ...], anchor_der: bytes, names: Names, key: PrivateKey, now: datetime
+    chain_der: tuple[bytes, ...], anchor_der: bytes, names: Names, key: PublicKey, now: datetime
 ) -> str | None:
     """Why this chain must not be used, if so: a sentence without its end.
 
@@ -23,7 +23,7 @@ def why_unacceptable(
     """
     leaf = read_facts(chain_der[0])
     if leaf.public_key_sha256 != key.public_key_sha256:
-        return "its key is not the one that was made"
+        return "its key is not the one that it was made for"
     if missing := names.missing_from(leaf):
         return f"it does not hold {', '.join(missing[:4])}"
     served = Served("", 0, leaf, chain_der[0], (leaf,), chain_der, "TLSv1.3", "", browser_grade=True)
