@@ -14,6 +14,7 @@ from device_cert_operator.drivers.base import DeviceConnection, Driver
 from device_cert_operator.drivers.registry import driver_for
 from device_cert_operator.errors import DeviceError, DeviceRefused, DeviceUnreachable, Unsupported
 from tests.drivers.bundles import bundle, fingerprint
+from tests.drivers.device_key_contract import DeviceKeyContract
 from tests.net.certificates import make
 
 _MOST_REQUESTS = 60
@@ -62,13 +63,13 @@ class Interrupted:
         return reply
 
 
-class DriverContract:
+class DriverContract(DeviceKeyContract):
     """The contract. `bench` is a fixture of the subclass; `driver_name` a name in the registry."""
 
     driver_name: str
 
     @asynccontextmanager
-    async def driver(self, bench: Bench) -> AsyncIterator[Driver]:
+    async def driver(self, bench: Bench) -> AsyncIterator[Driver]:  # type: ignore[override]
         async with bench.connect() as connection:
             yield driver_for(self.driver_name, connection, SystemClock())
 

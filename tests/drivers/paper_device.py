@@ -10,8 +10,10 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from cryptography import x509
-from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import pkcs12
+from cryptography.x509.oid import NameOID
 from lxml import etree
 
 from device_cert_operator.core.exchange import Reply, UsernameToken
@@ -30,6 +32,7 @@ CAPABILITIES = {
     "RSAKeyLengths": "2048 3072",
     "EllipticCurves": "secp256r1",
     "SelfSignedCertificateCreation": "true",
+    "PKCS10": "true",
     "PKCS12": "true",
     "PasswordBasedEncryptionAlgorithms": "PBES2-AES256-CBC",
 }
@@ -45,6 +48,8 @@ class Key:
     alias: str
     private: bool
     polls_left: int = 0
+    made: PrivateKey | None = field(default=None, repr=False)  # by the device
+    corrupt: bool = False
 
 
 @dataclass
@@ -67,6 +72,10 @@ class PaperDevice:
     capabilities: dict[str, str] = field(default_factory=lambda: dict(CAPABILITIES))
     has_security: bool = True
     token_only: bool = False
+    takes_san: bool = True
+    csr_as_pem: bool = False
+    checks_keys: bool = True
+    corrupt_keys: int = 0
     keys: dict[str, Key] = field(default_factory=dict)
     certificates: dict[str, Certificate] = field(default_factory=dict)
     paths: dict[str, Path] = field(default_factory=dict)
@@ -197,7 +206,8 @@ class PaperDevice:
                 node(TAS, "KeyID", text=key_id),
                 node(TAS, "Alias", text=key.alias),
                 node(TAS, "hasPrivateKey", text=str(key.private).lower()),
-                node(TAS, "KeyStatus", text="ok"),
+                node(TAS, "KeyStatus", text=self.status_of(key)),
+                node(TAS, "externallyGenerated", text=str(key.made is None).lower()),
             )
             for key_id, key in self.keys.items()
         ]
@@ -271,9 +281,17 @@ class PaperDevice:
         if any(one.der == der for one in self.certificates.values()):
             raise Fault("Sender", "InvalidArgVal", "Duplicate")
         self._room(1)
-        public = x509.load_der_x509_certificate(der).public_key()
-        key_id = self._add_key(public, request[2].text or "", private=False)
-        certificate_id = self._add_certificate(der, key_id, request[1].text or "")
+        found = {etree.QName(one).localname: one.text or "" for one in request}
+        read = x509.load_der_x509_certificate(der)
+        spki = _spki(read.public_key())
+        made = next((key.made for key in self.keys.values() if key.public == spki), None)
+        fits = any(key.public == spki and key.private for key in self.keys.values())
+        if found["PrivateKeyRequired"] == "true" and self.checks_keys and not fits:
+            raise Fault("Receiver", "Action", "NoMatchingPrivateKey")
+        key_id = self._add_key(read.public_key(), found.get("KeyAlias", ""), private=False)
+        certificate_id = self._add_certificate(der, key_id, found.get("Alias", ""))
+        if made is not None:
+            self.private[der] = Identity(made, read)
         return [node(TAS, "CertificateID", text=certificate_id), node(TAS, "KeyID", text=key_id)]
 
     def do_CreateCertificationPath(self, request: Element) -> list[Element]:
@@ -310,18 +328,52 @@ class PaperDevice:
         del self.keys[key_id]
 
     def do_CreateECCKeyPair(self, request: Element) -> list[Element]:
+        return self._make_key(ec.generate_private_key(ec.SECP256R1()), request[1].text or "")
+
+    def do_CreateRSAKeyPair(self, request: Element) -> list[Element]:
+        return self._make_key(rsa.generate_private_key(65537, int(request[0].text or "")), request[1].text or "")
+
+    def _make_key(self, made: PrivateKey, alias: str) -> list[Element]:
+        if len(self.keys) >= int(self.capabilities["MaximumNumberOfKeys"]):
+            raise Fault("Receiver", "Action", "MaximumNumberOfKeysReached")
         key_id = self._new("key")
-        self.keys[key_id] = Key(key_id.encode(), request[1].text or "", private=True, polls_left=2)
+        self.keys[key_id] = Key(_spki(made.public_key()), alias, private=True, polls_left=2, made=made)
         return [node(TAS, "KeyID", text=key_id), node(TAS, "EstimatedCreationTime", text="PT1S")]
 
     def do_GetKeyStatus(self, request: Element) -> list[Element]:
         key = self.keys[self._known(request, "KeyID", self.keys)]
         key.polls_left -= 1
-        return [node(TAS, "KeyStatus", text="ok" if key.polls_left < 0 else "generating")]
+        return [node(TAS, "KeyStatus", text=self.status_of(key))]
+
+    def status_of(self, key: Key) -> str:
+        """Of the next keys, `corrupt_keys` come out corrupt."""
+        if key.polls_left >= 0 and key.made is not None:
+            return "generating"
+        if key.made is not None and self.corrupt_keys:
+            self.corrupt_keys -= 1
+            key.corrupt = True
+        return "corrupt" if key.corrupt else "ok"
+
+    def do_CreatePKCS10CSR(self, request: Element) -> list[Element]:
+        key = self.keys[self._known(request, "KeyID", self.keys)]
+        if key.made is None or self.status_of(key) != "ok":
+            raise Fault("Sender", "InvalidArgVal", "InvalidKeyStatus")
+        common = [one.text or "" for one in request[0] if etree.QName(one).localname == "CommonName"]
+        subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, one) for one in common])
+        builder = x509.CertificateSigningRequestBuilder().subject_name(subject)
+        for extension in request.iter(f"{{{TAS}}}X509v3Extension"):
+            if not self.takes_san:
+                raise Fault("Sender", "InvalidArgVal", "InvalidAttribute")
+            oid, critical, value = (one.text or "" for one in extension)
+            made = x509.UnrecognizedExtension(x509.ObjectIdentifier(oid), base64.b64decode(value))
+            builder = builder.add_extension(made, critical=critical == "true")
+        csr = builder.sign(key.made, hashes.SHA256())
+        data = csr.public_bytes(serialization.Encoding.PEM if self.csr_as_pem else _DER)
+        return [node(TAS, "PKCS10CSR", text=base64.b64encode(data).decode())]
 
     def do_CreateSelfSignedCertificate(self, request: Element) -> list[Element]:
         found = {etree.QName(one).localname: one.text or "" for one in request}
-        if self.keys[found["KeyID"]].polls_left >= 0:
+        if self.status_of(self.keys[found["KeyID"]]) != "ok":
             raise Fault("Sender", "InvalidArgVal", "InvalidKeyStatus")
         certificate_id = self._add_certificate(make("self-signed").leaf_der, found["KeyID"], found["Alias"])
         return [node(TAS, "CertificateID", text=certificate_id)]
@@ -337,7 +389,7 @@ class PaperDevice:
             raise Fault("Receiver", "Action", "MaximumNumberOfCertificatesReached")
 
     def _add_key(self, public: object, alias: str, *, private: bool) -> str:
-        spki = public.public_bytes(_DER, serialization.PublicFormat.SubjectPublicKeyInfo)  # type: ignore[attr-defined]
+        spki = _spki(public)
         for key_id, key in self.keys.items():
             if key.public == spki:
                 key.private = key.private or private
@@ -367,6 +419,10 @@ class PaperDevice:
     def _unused(used: bool) -> None:
         if used:
             raise Fault("Sender", "InvalidArgVal", "ReferenceExists")
+
+
+def _spki(public: object) -> bytes:
+    return public.public_bytes(_DER, serialization.PublicFormat.SubjectPublicKeyInfo)  # type: ignore[attr-defined,no-any-return]
 
 
 class PaperConnection:

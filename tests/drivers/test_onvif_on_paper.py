@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from device_cert_operator.clock import SystemClock
-from device_cert_operator.drivers.onvif import https
+from device_cert_operator.drivers.onvif import device_keys
 from device_cert_operator.drivers.onvif.https import SELF_SIGNED_ALIAS
 from device_cert_operator.drivers.registry import driver_for
 from device_cert_operator.errors import DeviceBusy, DeviceRefused, UnknownDriver, Unsupported
@@ -96,7 +96,7 @@ async def test_https_is_switched_on_with_a_certificate_of_the_devices_own(broken
 
 
 async def test_a_key_that_takes_long_is_waited_for_in_the_next_visit(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(https, "_KEY_WITHIN_SECONDS", 0.0)
+    monkeypatch.setattr(device_keys, "_WITHIN_SECONDS", 0.0)
     device = PaperDevice(protocols={"HTTP": (True, 80), "HTTPS": (False, 443)})
     async with device.connect() as connection:
         driver = driver_for("onvif", connection)

@@ -10,8 +10,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-_FROM = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
-_UNTIL = dt.datetime(2036, 1, 1, tzinfo=dt.UTC)
+FROM = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
+UNTIL = dt.datetime(2036, 1, 1, tzinfo=dt.UTC)
 
 
 PrivateKey = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
@@ -62,7 +62,7 @@ def make(
     kind: str = "EC",
     ca: bool = False,
     usages: tuple[x509.ObjectIdentifier, ...] = (ExtendedKeyUsageOID.SERVER_AUTH,),
-    until: dt.datetime = _UNTIL,
+    until: dt.datetime = UNTIL,
 ) -> Identity:
     """A certificate for 127.0.0.1, self-signed unless an issuer is given."""
     key = rsa_key() if kind == "RSA" else ec.generate_private_key(ec.SECP256R1())
@@ -73,7 +73,7 @@ def make(
         .issuer_name(issuer.certificate.subject if issuer else subject)
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
-        .not_valid_before(_FROM)
+        .not_valid_before(FROM)
         .not_valid_after(until)
         .add_extension(x509.BasicConstraints(ca=ca, path_length=None), critical=True)
         .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False)

@@ -62,11 +62,24 @@ class DeviceTime:
 
 
 @dataclass(frozen=True, slots=True)
+class InterfaceSettings:
+    """The IPv4 side of one enabled interface. manual: (address, prefix length) as set by hand, in order.
+
+    addresses: all that it has now, however they came.
+    """
+
+    token: str
+    manual: tuple[tuple[str, int], ...]
+    addresses: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Interfaces:
     """What the device says of its interfaces: information, not proof."""
 
     mac_addresses: tuple[str, ...] = ()
     addresses: tuple[str, ...] = ()
+    settings: tuple[InterfaceSettings, ...] = ()
 
 
 # ------------------------------------------------------------------------------------------------ build
@@ -130,6 +143,23 @@ def _protocol(protocol: NetworkProtocol) -> Element:
         node(TT, "Enabled", text=truth(protocol.enabled)),
         *(node(TT, "Port", text=str(port)) for port in protocol.ports),
     )
+
+
+def build_set_interface(token: str, manual: tuple[tuple[str, int], ...]) -> Element:
+    """SetNetworkInterfaces: these IPv4 addresses by hand, no DHCP; everything else of the interface stays."""
+    addresses = (
+        node(TT, "Manual", node(TT, "Address", text=address), node(TT, "PrefixLength", text=str(length)))
+        for address, length in manual
+    )
+    ipv4 = node(TT, "IPv4", node(TT, "Enabled", text=truth(True)), *addresses, node(TT, "DHCP", text=truth(False)))
+    interface = node(TDS, "NetworkInterface", node(TT, "Enabled", text=truth(True)), ipv4)
+    return node(TDS, "SetNetworkInterfaces", node(TDS, "InterfaceToken", text=token), interface)
+
+
+def build_set_gateway(ipv4: str, ipv6: tuple[str, ...]) -> Element:
+    """SetNetworkDefaultGateway: the list is replaced, so IPv6 gateways go along as they were."""
+    others = (node(TDS, "IPv6Address", text=address) for address in ipv6)
+    return node(TDS, "SetNetworkDefaultGateway", node(TDS, "IPv4Address", text=ipv4), *others)
 
 
 # ------------------------------------------------------------------------------------------------- read
@@ -207,13 +237,42 @@ def read_interfaces(answer: Element) -> Interfaces:
     """GetNetworkInterfacesResponse: MAC addresses, and the addresses of enabled interfaces without zones."""
     macs: list[str] = []
     addresses: list[str] = []
+    settings: list[InterfaceSettings] = []
     for interface in children(answer, "NetworkInterfaces")[:_MOST_ENTRIES]:
         mac = (text(interface, "Info", "HwAddress") or "").lower().replace("-", ":")
         macs += [mac] if _MAC.fullmatch(mac) else []
         for family in ("IPv4", "IPv6"):
             config = child(interface, family, "Config")
             addresses += _addresses(config) if config is not None else []
-    return Interfaces(tuple(dict.fromkeys(macs)), tuple(dict.fromkeys(addresses))[:_MOST_ENTRIES])
+        settings += _settings(interface)
+    return Interfaces(tuple(dict.fromkeys(macs)), tuple(dict.fromkeys(addresses))[:_MOST_ENTRIES], tuple(settings))
+
+
+def _settings(interface: Element) -> list[InterfaceSettings]:
+    token, config = safe(interface.get("token") or ""), child(interface, "IPv4", "Config")
+    if not token or config is None or boolean(text(interface, "Enabled")) is False:
+        return []
+    manual = (
+        (canonical_host(address), length)
+        for one in children(config, "Manual")[:_MOST_ENTRIES]
+        if (address := text(one, "Address")) and is_ip(address) and (length := whole(text(one, "PrefixLength")))
+    )
+    return [InterfaceSettings(token, tuple(manual), tuple(_addresses(config)))]
+
+
+def read_gateways(answer: Element) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """GetNetworkDefaultGatewayResponse: IPv4 and IPv6 gateways, canonical."""
+    gateway = child(answer, "NetworkGateway")
+    found = []
+    for name in ("IPv4Address", "IPv6Address"):
+        texts = (text(one) for one in (children(gateway, name) if gateway is not None else [])[:_MOST_ENTRIES])
+        found.append(tuple(canonical_host(one) for one in texts if one and is_ip(one)))
+    return found[0], found[1]
+
+
+def read_reboot_needed(answer: Element) -> bool:
+    """SetNetworkInterfacesResponse; False where it is not told."""
+    return boolean(text(answer, "RebootNeeded")) or False
 
 
 def _addresses(config: Element) -> list[str]:

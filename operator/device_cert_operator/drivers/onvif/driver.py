@@ -6,7 +6,6 @@ from datetime import datetime
 
 from device_cert_operator.clock import Clock
 from device_cert_operator.core.model import (
-    Capabilities,
     CertificateBundle,
     ClockReading,
     ClockSource,
@@ -17,12 +16,17 @@ from device_cert_operator.core.model import (
 )
 from device_cert_operator.drivers.base import DeviceConnection
 from device_cert_operator.drivers.onvif import device_messages as tds
-from device_cert_operator.drivers.onvif.capabilities import capabilities_of, chain_length_of
-from device_cert_operator.drivers.onvif.device_messages import Interfaces, NetworkProtocol, ProtocolName
+from device_cert_operator.drivers.onvif.capabilities import capabilities_of
+from device_cert_operator.drivers.onvif.device_messages import Interfaces, ProtocolName
 from device_cert_operator.drivers.onvif.https import enable_https
 from device_cert_operator.drivers.onvif.keystore import Keystore
+from device_cert_operator.drivers.onvif.legacy import LegacyStore
+from device_cert_operator.drivers.onvif.legacy_messages import LegacyFeatures
+from device_cert_operator.drivers.onvif.network import set_address
+from device_cert_operator.drivers.onvif.security_messages import KeystoreFeatures
 from device_cert_operator.drivers.onvif.session import OnvifSession
 from device_cert_operator.drivers.onvif.soap import Element, OnvifFault
+from device_cert_operator.drivers.onvif.store import CertificateStore
 from device_cert_operator.errors import DeviceRefused, Unsupported
 from device_cert_operator.reasons import Reason
 
@@ -33,6 +37,7 @@ class OnvifDriver:
     def __init__(self, connection: DeviceConnection, clock: Clock) -> None:
         self._session = OnvifSession(connection, clock)
         self._keystore = Keystore(self._session)
+        self._legacy = LegacyStore(self._session)
 
     async def observe(self) -> DeviceReport:
         """ONVIF Core Specification 26.06, chapter 8: GetSystemDateAndTime, GetDeviceInformation, GetNetworkInterfaces,
@@ -58,7 +63,9 @@ class OnvifDriver:
                 daylight_saving=time.told.daylight_saving,
                 ntp_servers=tds.read_ntp_servers(ntp) if ntp is not None else (),
             ),
-            capabilities=await self._capabilities(protocols, has_ntp=ntp is not None),
+            capabilities=capabilities_of(
+                await self._features(), protocols, has_ntp=ntp is not None, has_interfaces=bool(interfaces.settings)
+            ),
             https_enabled=https.enabled if https else None,
             https_port=https.ports[0] if https and https.ports else None,
             reported_addresses=interfaces.addresses,
@@ -71,15 +78,25 @@ class OnvifDriver:
         except (Unsupported, OnvifFault):
             return None
 
-    async def _capabilities(self, protocols: tuple[NetworkProtocol, ...], *, has_ntp: bool) -> Capabilities:
-        features = await self._keystore.features() if await self._session.has_security() else None
-        return capabilities_of(features, protocols, has_ntp=has_ntp)
+    async def _features(self) -> KeystoreFeatures | LegacyFeatures | None:
+        return await self._keystore.features() if await self._session.has_security() else await self._legacy.features()
+
+    async def _store(self) -> CertificateStore:
+        if await self._session.has_security():
+            return self._keystore
+        if await self._legacy.features() is not None:
+            return self._legacy
+        raise Unsupported(
+            "the device has neither an ONVIF security service nor the certificate operations from before it: "
+            "certificates cannot be managed this way"
+        )
 
     async def inventory(self) -> Inventory:
         """ONVIF Security Service 26.06: GetAllCertificates, GetAllKeys, GetAllCertificationPaths, GetCertificationPath,
-        GetAssignedServerCertificates. Raises Unsupported where the device has no security service.
+        GetAssignedServerCertificates; legacy devices (ONVIF Core Specification 16.06): GetCertificates,
+        GetCertificatesStatus. Raises Unsupported where the device has neither.
         """
-        return await self._keystore.inventory()
+        return await (await self._store()).inventory()
 
     async def set_clock(self, now: Callable[[], datetime], clock: ClockReading) -> None:
         """ONVIF Core Specification 26.06, SetSystemDateAndTime with Manual. Raises DeviceRefused under NTP.
@@ -109,44 +126,52 @@ class OnvifDriver:
 
         HTTP stays as it is. Raises DeviceBusy while the device makes its key: call again.
         """
-        await enable_https(self._session, self._keystore)
+        await enable_https(self._session, self._keystore, self._legacy)
 
     async def create_csr(self, request: CSRRequest) -> bytes:
-        """Not yet."""
-        raise Unsupported("the driver makes no CSR on the device")
+        """ONVIF Security Service 26.06: CreateECCKeyPair or CreateRSAKeyPair, GetKeyStatus, CreatePKCS10CSR; legacy
+        devices (ONVIF Core Specification 16.06): CreateCertificate, GetPkcs10Request, without a SAN.
+
+        The key is looked up by the alias first. Keys of earlier requests that no certificate uses are cleared away.
+        What comes back is the device's word: unverified. Raises DeviceBusy while the device makes its key: call again.
+        """
+        return await (await self._store()).create_csr(request)
 
     async def export_ca(self) -> bytes:
         """ONVIF has no word for a CA in the firmware."""
         raise Unsupported("an ONVIF device exports no CA of its firmware")
 
     async def set_address(self, address: StaticAddress) -> bool:
-        """Not yet."""
-        raise Unsupported("the driver sets no address")
+        """ONVIF Core Specification 26.06: GetNetworkInterfaces, SetNetworkInterfaces (IPv4 by hand, no DHCP),
+        GetNetworkDefaultGateway and SetNetworkDefaultGateway where another gateway is wanted.
+
+        A connection that breaks off counts as False: it may have moved already. Raises Unsupported for IPv6.
+        """
+        return await set_address(self._session, address)
 
     async def install(self, bundle: CertificateBundle) -> str:
         """ONVIF Security Service 26.06: UploadPassphrase, UploadCertificateWithPrivateKeyInPKCS12, DeletePassphrase;
-        UploadCertificate and CreateCertificationPath where parts of the chain are there already.
+        UploadCertificate and CreateCertificationPath where parts of the chain are there already, and for a key of the
+        device. Legacy devices (ONVIF Core Specification 16.06): LoadCertificateWithPrivateKey, or LoadCertificates.
 
         Looks first: a path with this leaf is returned as it is, and what a broken-off call left is completed or
-        cleared away. Raises DeviceRefused (STORE_FULL, KEY_TYPE_REFUSED), Unsupported.
+        cleared away. Raises DeviceRefused (STORE_FULL, KEY_TYPE_REFUSED, DEVICE_KEY_LOST), Unsupported.
         """
-        features = await self._keystore.features()
-        if not features.pkcs12:
-            raise Unsupported("the device takes no certificate with a key from outside (PKCS#12)")
-        return await self._keystore.install(bundle, chain_length_of(features))
+        return await (await self._store()).install(bundle)
 
     async def activate(self, handle: str) -> None:
         """ONVIF Security Service 26.06: AddServerCertificateAssignment, or ReplaceServerCertificateAssignment where one
-        is assigned; never Remove, which would switch the TLS server off.
+        is assigned; never Remove, which would switch the TLS server off. Legacy devices: SetCertificatesStatus.
         """
-        await self._keystore.assign(handle)
+        await (await self._store()).assign(handle)
 
     async def remove(self, handle: str) -> bool:
-        """ONVIF Security Service 26.06: DeleteCertificationPath, DeleteCertificate, DeleteKey, in this order.
+        """ONVIF Security Service 26.06: DeleteCertificationPath, DeleteCertificate, DeleteKey, in this order; legacy
+        devices (ONVIF Core Specification 16.06): DeleteCertificates.
 
         False: something still refers to one of them (ter:ReferenceExists), or the path is assigned.
         """
-        return await self._keystore.remove(handle)
+        return await (await self._store()).remove(handle)
 
     async def reboot(self) -> None:
         """ONVIF Core Specification 26.06, SystemReboot: answered before the device goes away."""

@@ -1,7 +1,6 @@
 """Messages of the security service (tas), built and read without IO (ONVIF Security Service 26.06, chapter 5)."""
 
 import base64
-import binascii
 import re
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -13,6 +12,7 @@ from device_cert_operator.drivers.onvif.soap import (
     boolean,
     child,
     children,
+    decoded,
     node,
     required,
     safe,
@@ -34,6 +34,15 @@ _CURVES = {  # IANA TLS Supported Groups, and the names firmware uses instead
     "secp384r1": KeyType.ECDSA_P384,
     "p-384": KeyType.ECDSA_P384,
 }
+_SAN = "2.5.29.17"
+_SUBJECT_PARTS = (  # in the order of tas:DistinguishedName
+    ("country", "Country"),
+    ("organization", "Organization"),
+    ("organizational_unit", "OrganizationalUnit"),
+    ("state", "StateOrProvinceName"),
+    ("common_name", "CommonName"),
+    ("locality", "Locality"),
+)
 _RSA_LENGTHS = {2048: KeyType.RSA_2048, 3072: KeyType.RSA_3072, 4096: KeyType.RSA_4096}
 
 
@@ -46,6 +55,7 @@ class KeystoreFeatures:
     makes_rsa: bool = False
     makes_ecc: bool = False
     self_signs: bool = False
+    signs_requests: bool = False
     rsa_lengths: tuple[int, ...] = ()
     curves: tuple[str, ...] = ()
     encryptions: tuple[Pkcs12Encryption, ...] = ()
@@ -59,6 +69,13 @@ class KeystoreFeatures:
     def curve_for(self, key_type: KeyType) -> str | None:
         """The device's own name of a curve, where it lists it."""
         return next((name for name in self.curves if _CURVES.get(name.lower()) is key_type), None)
+
+    @property
+    def makes_key_types(self) -> frozenset[KeyType]:
+        """Key pairs that the device makes itself: of the sizes and curves it lists, RSA-2048 where it lists none."""
+        types = {_RSA_LENGTHS[bits] for bits in self.rsa_lengths if bits in _RSA_LENGTHS} or {KeyType.RSA_2048}
+        curves = {_CURVES[name.lower()] for name in self.curves if name.lower() in _CURVES}
+        return frozenset((types if self.makes_rsa else set()) | (curves if self.makes_ecc else set()))
 
     @property
     def key_types(self) -> frozenset[KeyType]:
@@ -82,12 +99,13 @@ class StoreCertificate:
 
 @dataclass(frozen=True, slots=True)
 class StoreKey:
-    """A key in the keystore. status: `ok`, `generating`, `corrupt` or UNKNOWN."""
+    """A key in the keystore. status: `ok`, `generating`, `corrupt` or UNKNOWN. made_here: the device says so."""
 
     key_id: str
     alias: str
     has_private_key: bool | None
     status: str
+    made_here: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,17 +143,48 @@ def build_create_self_signed(key_id: str, common_name: str, algorithm: str, alia
     )
 
 
-def build_upload_certificate(der: bytes, alias: str) -> Element:
-    """UploadCertificate of an issuer: no private key belongs to it."""
-    return build_with(
-        "UploadCertificate", Certificate=_base64(der), Alias=alias, KeyAlias=alias, PrivateKeyRequired=truth(False)
+def build_upload_certificate(der: bytes, alias: str, *, key_required: bool = False) -> Element:
+    """UploadCertificate: of an issuer, or (key_required) for a key that is on the device and keeps its alias."""
+    names = {"Alias": alias} if key_required else {"Alias": alias, "KeyAlias": alias}
+    return build_with("UploadCertificate", Certificate=_base64(der), **names, PrivateKeyRequired=truth(key_required))
+
+
+def build_create_csr(
+    key_id: str, subject: tuple[tuple[str, str], ...], san_der: bytes | None, algorithm: str
+) -> Element:
+    """CreatePKCS10CSR. subject: as in `CSRRequest`. san_der: GeneralNames; critical when the subject is empty."""
+    given = dict(subject)
+    parts = (node(TAS, name, text=given[field]) for field, name in _SUBJECT_PARTS if field in given)
+    return node(
+        TAS,
+        "CreatePKCS10CSR",
+        node(TAS, "Subject", *parts),
+        node(TAS, "KeyID", text=key_id),
+        _san_attribute(san_der, critical=not subject) if san_der is not None else None,
+        node(TAS, "SignatureAlgorithm", node(TAS, "algorithm", text=algorithm)),
     )
+
+
+def _san_attribute(der: bytes, *, critical: bool) -> Element:
+    extension = node(
+        TAS,
+        "X509v3Extension",
+        node(TAS, "extnOID", text=_SAN),
+        node(TAS, "critical", text=truth(critical)),
+        node(TAS, "extnValue", text=_base64(der)),
+    )
+    return node(TAS, "CSRAttribute", extension)
 
 
 def build_create_path(certificate_ids: tuple[str, ...], alias: str) -> Element:
     """CreateCertificationPath, leaf first."""
     ids = node(TAS, "CertificateIDs", *(node(TAS, "CertificateID", text=one) for one in certificate_ids))
     return node(TAS, "CreateCertificationPath", ids, node(TAS, "Alias", text=alias))
+
+
+def algorithm_for(kind: KeyType) -> str:
+    """The OID of the signature algorithm of a key: with SHA-256."""
+    return RSA_SHA256 if kind.startswith("RSA") else ECDSA_SHA256
 
 
 def build_upload_pkcs12(pkcs12: bytes, alias: str, *, passphrase_id: str | None, passphrase: str | None) -> Element:
@@ -193,6 +242,7 @@ def read_features(answer: Element) -> KeystoreFeatures:
         makes_ecc="ECC" in generates or _flag(store, "ECCKeyPairGeneration"),
         self_signs=_flag(store, "SelfSignedCertificateCreation")
         or _flag(store, "SelfSignedCertificateCreationWithRSA"),
+        signs_requests=_flag(store, "PKCS10") or _flag(store, "PKCS10ExternalCertificationWithRSA"),
         rsa_lengths=tuple(bits for word in _words(store, "RSAKeyLengths") if (bits := whole(word)) is not None),
         curves=tuple(_words(store, "EllipticCurves")),
         encryptions=read_encryptions(tuple(_words(store, "PasswordBasedEncryptionAlgorithms"))),
@@ -253,21 +303,14 @@ def _certificate(element: Element) -> StoreCertificate:
         certificate_id=read_id(element, "CertificateID"),
         key_id=text(element, "KeyID"),
         alias=safe(text(element, "Alias") or ""),
-        der=_decoded(required(element, "CertificateContent")),
+        der=decoded(required(element, "CertificateContent"), "a certificate"),
         has_private_key=boolean(text(element, "HasPrivateKey")),
     )
 
 
-def _decoded(value: str) -> bytes:
-    """DER from base64; some firmware puts PEM in there (ONVIF Core, GetPkcs10Request: both are seen)."""
-    try:
-        data = base64.b64decode("".join(value.split()), validate=True)
-        if data.startswith(b"-----BEGIN"):
-            inner = b"".join(line for line in data.splitlines() if line and not line.startswith(b"-"))
-            data = base64.b64decode(inner, validate=True)
-    except (binascii.Error, ValueError):
-        raise ProtocolViolation("the device gives a certificate that is no base64") from None
-    return data
+def read_csr(answer: Element) -> bytes:
+    """CreatePKCS10CSRResponse: what should be DER, unverified."""
+    return decoded(required(answer, "PKCS10CSR"), "a certificate request")
 
 
 def read_keys(answer: Element) -> tuple[StoreKey, ...]:
@@ -281,6 +324,7 @@ def _key(element: Element) -> StoreKey:
         alias=safe(text(element, "Alias") or ""),
         has_private_key=boolean(text(element, "hasPrivateKey")),
         status=read_key_status(element),
+        made_here=boolean(text(element, "externallyGenerated")) is False,
     )
 
 

@@ -4,6 +4,8 @@ A device's answer is hostile input: no entities, no DTD, bounded size and depth,
 namespace (firmware confuses them), and nothing but `OperatorError` comes out.
 """
 
+import base64
+import binascii
 import re
 from collections.abc import Iterator
 
@@ -219,6 +221,25 @@ def boolean(value: str | None) -> bool | None:
 def whole(value: str | None) -> int | None:
     """A whole number of at most nine digits; None for anything else."""
     return int(value) if value is not None and re.fullmatch(r"\s*[0-9]{1,9}\s*", value, re.ASCII) else None
+
+
+def decoded(value: str, what: str) -> bytes:
+    """DER from base64 of DER; some firmware puts PEM in there, or PEM itself (ONVIF Core, GetPkcs10Request).
+
+    what: for the message of the ProtocolViolation.
+    """
+    try:
+        data = value.encode("ascii") if value.startswith("-----BEGIN") else _from_base64(value)
+        if data.startswith(b"-----BEGIN"):
+            inner = b"".join(line for line in data.splitlines() if line.strip() and not line.startswith(b"-"))
+            data = _from_base64(inner.decode("ascii"))
+    except (binascii.Error, ValueError):
+        raise ProtocolViolation(f"the device gives {what} that is no base64") from None
+    return data
+
+
+def _from_base64(value: str) -> bytes:
+    return base64.b64decode("".join(value.split()), validate=True)
 
 
 def safe(words: str) -> str:
