@@ -3,7 +3,7 @@
 from device_simulator.device import SimulatedDevice
 from device_simulator.faults import Fault
 from device_simulator.fleet import Simulator
-from device_simulator.spec import DeviceSpec
+from device_simulator.spec import DeviceSpec, Kind
 from device_simulator.strangers import Listener
 
-__all__ = ["DeviceSpec", "Fault", "Listener", "SimulatedDevice", "Simulator"]
+__all__ = ["DeviceSpec", "Fault", "Kind", "Listener", "SimulatedDevice", "Simulator"]

@@ -18,18 +18,22 @@ from aiohttp import web
 from device_simulator.control import application
 from device_simulator.faults import Fault
 from device_simulator.fleet import Simulator
-from device_simulator.spec import DeviceSpec, on_this_machine
+from device_simulator.spec import DeviceSpec, Kind, on_this_machine
 
 CONTROL = "127.0.0.1:8099"
 
 
 @click.group()
 def simulate() -> None:
-    """Simulated ONVIF cameras on loopback addresses, which misbehave as devices do."""
+    """Simulated cameras on loopback addresses, which misbehave as devices do."""
 
 
 @simulate.command()
 @click.option("--devices", type=click.IntRange(min=1), default=3, show_default=True, help="How many.")
+@click.option("--kind", type=click.Choice([str(kind) for kind in Kind]), default=str(Kind.ONVIF), show_default=True)
+@click.option(
+    "--firmware-ca", default=DeviceSpec.firmware_ca, show_default=True, help="Its CA's name, with firmware-ca."
+)
 @click.option("--prefix", default="cam", show_default=True, help="Their names: PREFIX-1, PREFIX-2, …")
 @click.option("--subnet", default="127.20.0.0/24", show_default=True, help="Their addresses, from the first host on.")
 @click.option("--http-port", default=8080, show_default=True)
@@ -50,7 +54,8 @@ async def _run(given: dict[str, Any]) -> None:
     stop = asyncio.Event()
     for told in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(told, stop.set)
-    shared = {key: given[key] for key in ("http_port", "https_port", "username", "password", "seed")}
+    shared = {key: given[key] for key in ("http_port", "https_port", "username", "password", "seed", "firmware_ca")}
+    shared["kind"] = Kind(given["kind"])
     async with Simulator(seed=given["seed"], hostility=given["hostility"]) as simulator:
         runner = web.AppRunner(application(simulator), access_log=None)
         try:
@@ -179,6 +184,15 @@ def power(control: str, output: str, name: str, state: str) -> None:
     show(ask(control, f"/devices/{name}/power", {"on": state == "on"}), output)
 
 
+@simulate.command("factory-reset")
+@_output
+@click.argument("device")
+@click.option("--new-firmware-ca", is_flag=True, help="It makes itself another CA as well.")
+def factory_reset(control: str, output: str, device: str, new_firmware_ca: bool) -> None:
+    """Remove its certificates and keys and set its password back."""
+    show(ask(control, f"/devices/{device}/factory-reset", {"newFirmwareCA": new_firmware_ca}), output)
+
+
 @simulate.command()
 @_control
 @click.argument("address")
@@ -218,5 +232,5 @@ def _simple(name: str, told: str) -> None:
 
 
 _simple("reboot", "Restart it.")
-_simple("factory-reset", "Empty its keystore and set its password back.")
+_simple("power-cycle", "Take its power away for a moment.")
 _simple("replace-certificate", "Put somebody else's certificate on it.")

@@ -19,6 +19,7 @@ def describe(device: SimulatedDevice) -> dict[str, Any]:
     """One device as the control API shows it."""
     return {
         "name": device.spec.name,
+        "kind": str(device.spec.kind),
         "address": device.address,
         "httpPort": device.spec.http_port,
         "httpsPort": device.spec.https_port,
@@ -64,8 +65,12 @@ async def _reboot(device: SimulatedDevice, given: Parameters) -> None:
     await device.reboot()
 
 
+async def _power_cycle(device: SimulatedDevice, given: Parameters) -> None:
+    await device.power_cycle()
+
+
 async def _reset(device: SimulatedDevice, given: Parameters) -> None:
-    await device.factory_reset()
+    await device.factory_reset(new_firmware_ca=bool(given.get("newFirmwareCA")))
 
 
 async def _replace(device: SimulatedDevice, given: Parameters) -> None:
@@ -78,6 +83,7 @@ ACTIONS: dict[str, Action] = {
     "password": _password,
     "fault": _fault,
     "power": _power,
+    "power-cycle": _power_cycle,
     "reboot": _reboot,
     "factory-reset": _reset,
     "replace-certificate": _replace,

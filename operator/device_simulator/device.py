@@ -1,9 +1,10 @@
-"""One simulated device: its address, clock, keystore, listeners, and what was done to it."""
+"""One simulated device: its address, clock, listeners, and what was done to it. Each kind adds what it serves."""
 
 import asyncio
 import contextlib
 import logging
 import ssl
+from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 
@@ -12,33 +13,36 @@ from aiohttp import web
 from device_simulator.auth import Guard
 from device_simulator.faults import Fault, FaultBox
 from device_simulator.journal import Counters, Journal
-from device_simulator.keystore import Keystore
 from device_simulator.listeners import Listeners
 from device_simulator.spec import DeviceSpec, on_this_machine
-from device_simulator.tls import KeyAndChain, allow_versions, context_for, make_key, self_signed
+from device_simulator.surroundings import Surroundings
+from device_simulator.tls import KeyAndChain, allow_versions, context_for
+from device_simulator.transport import transport_fault
 
 RESET_CLOCK = datetime(2000, 1, 1, tzinfo=UTC)
+CLOCK_WITHOUT_BATTERY = datetime(1970, 1, 1, tzinfo=UTC)
 log = logging.getLogger(__name__)
 
 
-class SimulatedDevice:
+class SimulatedDevice(ABC):
     """State and listeners. Made by `Simulator.add`."""
 
-    def __init__(
-        self, spec: DeviceSpec, clock: Callable[[], datetime], number: int, hostility: float, seed: int
-    ) -> None:
+    def __init__(self, spec: DeviceSpec, surroundings: Surroundings, number: int) -> None:
         self.spec = spec
         self.address = spec.address
+        self.prefix_length = 24
+        self.gateway: str | None = None
         self.number = number
         self.serial_number = spec.serial_number or f"SIM{number:06d}"
         self.mac_address = (
             spec.mac_address or f"02:00:00:{number >> 16 & 255:02x}:{number >> 8 & 255:02x}:{number & 255:02x}"
         )
         self.faults = FaultBox(
-            spec.faults, hostility if spec.hostility is None else spec.hostility, f"{seed}/{spec.seed}/{spec.name}"
+            spec.faults,
+            surroundings.hostility if spec.hostility is None else spec.hostility,
+            f"{surroundings.seed}/{spec.seed}/{spec.name}",
         )
         self.journal = Journal()
-        self.keystore = Keystore()
         self.guard = Guard(spec.username, spec.password, spec.model, spec.digest_algorithms, self.faults)
         self.ntp_servers: tuple[str, ...] = ("pool.ntp.org",) if spec.on_ntp else ()
         self.on_ntp = spec.on_ntp
@@ -47,11 +51,12 @@ class SimulatedDevice:
         self.http_enabled = True
         self.https_enabled = spec.https_enabled
         self.powered = True
-        self._clock = clock
+        self._surroundings = surroundings
+        self._clock = surroundings.clock
         self._offset = timedelta(0)
+        self._address_at_boot: str | None = None
         self._shown: KeyAndChain | None = None
         self._context: ssl.SSLContext | None = None
-        self._good_path: str | None = None
         self._web = web.Server(self._handle, access_log=None, keepalive_timeout=60)
         self._listeners = Listeners(self._web, self._choose_context)
         self._absences = 0
@@ -60,7 +65,34 @@ class SimulatedDevice:
         self._background: set[asyncio.Task[None]] = set()
         self.faults.changed = self._fit_tls_versions
         self._fit_tls_versions()
-        self._make_factory_state()
+        self.make_factory_state()
+
+    # ------------------------------------------------------------------------------ what each kind decides
+
+    @abstractmethod
+    def make_factory_state(self) -> None:
+        """Everything as it left the factory, and shown at once."""
+
+    @abstractmethod
+    def boot(self) -> None:
+        """What the firmware does when it starts: decide what is shown."""
+
+    @abstractmethod
+    def take_foreign(self) -> None:
+        """Somebody puts a certificate of his own on it, with a key of its own, in place of the one before."""
+
+    @abstractmethod
+    async def answer(self, request: web.BaseRequest) -> web.StreamResponse:
+        """What it says to an HTTP request that got past the troubles of the transport."""
+
+    @property
+    def cannot_serve(self) -> bool:
+        """Whether what it is set to show breaks its TLS server."""
+        return False
+
+    def make_new_firmware_ca(self) -> None:
+        """Raises ValueError where the firmware has no CA."""
+        raise ValueError(f"{self.spec.name} has no CA in its firmware")
 
     # --------------------------------------------------------------------------------------------- clock
 
@@ -82,7 +114,7 @@ class SimulatedDevice:
     @property
     def shown(self) -> KeyAndChain | None:
         """What the TLS server shows now; None when no handshake succeeds."""
-        return None if self._broken else self._shown
+        return None if self.cannot_serve else self._shown
 
     @property
     def served_fingerprint(self) -> str | None:
@@ -102,18 +134,17 @@ class SimulatedDevice:
             handshakes=told.handshakes,
         )
 
-    def show_assigned(self) -> None:
-        """Take over what is assigned, as far as the faults let it."""
-        wanted = self.keystore.identity(self.keystore.assigned)
-        if wanted is not None:
-            self._show(wanted)
-
-    def _show(self, identity: KeyAndChain) -> None:
+    def show(self, identity: KeyAndChain | None) -> None:
+        """To every handshake from now on; None: each fails."""
         self._shown, self._context = identity, None
 
     @property
-    def _broken(self) -> bool:
-        return self._good_path is not None and self.keystore.assigned != self._good_path
+    def ports(self) -> tuple[int | None, int | None]:
+        """HTTP's and HTTPS's; None: nobody listens."""
+        return (
+            self.spec.http_port if self.http_enabled else None,
+            self.spec.https_port if self.https_enabled else None,
+        )
 
     def _choose_context(self, _tls: ssl.SSLObject) -> ssl.SSLContext | None:
         self.journal.handshakes += 1
@@ -128,24 +159,11 @@ class SimulatedDevice:
         self._context = None
         allow_versions(self._listeners.tls, tls_1_0_only=self.faults.on(Fault.TLS_1_0_ONLY))
 
-    def _make_factory_state(self) -> None:
-        elliptic = any(kind.startswith("ECDSA") for kind in self.spec.key_types)
-        key = make_key("ECDSA-P256" if elliptic else "RSA-2048")
-        identity = self_signed(self.spec.model, self._clock(), key)
-        self.keystore = Keystore(
-            most_keys=self.spec.most_keys,
-            most_certificates=self.spec.most_certificates,
-            most_paths=self.spec.most_paths,
-            encryptions=self.spec.encryptions,
-            key_types=self.spec.key_types,
-        )
+    def reset_settings(self) -> None:
+        """Credentials and switches as they left the factory; the address stays, for it comes from outside."""
         self.guard.username, self.guard.password = self.spec.username, self.spec.password
         self.http_enabled, self.https_enabled = True, self.spec.https_enabled
-        self.keystore.add_key(identity.key, "factory", external=False)
-        certificate = self.keystore.add_certificate(identity.chain[0], "factory")
-        self.keystore.assigned = self.keystore.add_path((certificate,), "factory")
-        self._good_path = None
-        self._show(identity)
+        self._address_at_boot = None
 
     # ---------------------------------------------------------------------------------------- listeners
 
@@ -158,8 +176,7 @@ class SimulatedDevice:
         """Listen on the ports of the present address, unless it is off or away. Raises OSError."""
         async with self._settling:
             if self.powered and not self._absences and not self._closed and not self._listeners.open:
-                http = self.spec.http_port if self.http_enabled else None
-                await self._listeners.listen(self.address, http, self.spec.https_port if self.https_enabled else None)
+                await self._listeners.listen(self.address, *self.ports)
 
     async def stop(self) -> None:
         """Close the ports and drop every connection."""
@@ -199,17 +216,49 @@ class SimulatedDevice:
         async with self._away():
             self.address = address
 
+    def set_network(self, address: str, prefix_length: int, gateway: str | None) -> bool:
+        """Its own settings say so. True: the address is taken at the next boot; False: after a short gap.
+
+        gateway None: as it is. Raises ValueError off loopback, or for a prefix that there is not.
+        """
+        on_this_machine(address)
+        if not 1 <= prefix_length <= (128 if ":" in address else 32):
+            raise ValueError(f"a prefix of {prefix_length} bits")
+        self.prefix_length = prefix_length
+        self.gateway = self.gateway if gateway is None else gateway
+        if address == self.address:
+            self._address_at_boot = None
+            return False
+        if self.faults.on(Fault.ADDRESS_CHANGE_NEEDS_REBOOT):
+            self._address_at_boot = address
+            return True
+        self.later(lambda: self._change_address(address))
+        return False
+
+    async def _change_address(self, address: str) -> None:
+        async with self._away():
+            await asyncio.sleep(self.spec.web_restart_for)
+            self.address = address
+
     async def power_off(self) -> None:
         """Gone from the network."""
         self.powered = False
         await self.stop()
 
     async def power_on(self) -> None:
-        """Back, with what was assigned."""
+        """Back, with what was stored; a clock without a battery has lost the time."""
         if not self.powered:
             self.powered = True
-            self.show_assigned()
+            if self.faults.strikes(Fault.CLOCK_RESETS_ON_POWER_LOSS):
+                self.set_clock(CLOCK_WITHOUT_BATTERY)
+            self._boot()
             await self.start()
+
+    async def power_cycle(self) -> None:
+        """Without power for `reboot_for` seconds."""
+        await self.power_off()
+        await asyncio.sleep(self.spec.reboot_for)
+        await self.power_on()
 
     async def reboot(self) -> None:
         """Away for `reboot_for` seconds; connections drop."""
@@ -218,12 +267,27 @@ class SimulatedDevice:
             if self.faults.strikes(Fault.CLOCK_RESETS_ON_REBOOT):
                 self.set_clock(RESET_CLOCK)
             await asyncio.sleep(self.spec.reboot_for)
-            self.show_assigned()
+            self._boot()
 
-    async def factory_reset(self) -> None:
-        """Keystore emptied, credentials back to default, a new factory certificate."""
+    def _boot(self) -> None:
+        if self._address_at_boot is not None:
+            self.address, self._address_at_boot = self._address_at_boot, None
+        self.boot()
+
+    def asked_to_reboot(self) -> None:
+        """By its own interface, which has answered by then; some only say so."""
+        if not self.faults.strikes(Fault.REBOOT_NOT_DONE):
+            self.later(self.reboot)
+
+    async def factory_reset(self, *, new_firmware_ca: bool = False) -> None:
+        """Certificates and keys gone, credentials back to default, a new factory certificate.
+
+        new_firmware_ca: of a CA that is made now and that no other device has. Raises ValueError without such a CA.
+        """
+        if new_firmware_ca:
+            self.make_new_firmware_ca()
         async with self._away():
-            self._make_factory_state()
+            self.make_factory_state()
 
     def change_password(self, password: str) -> None:
         """Somebody changed it."""
@@ -231,10 +295,7 @@ class SimulatedDevice:
 
     async def replace_certificate(self) -> None:
         """Somebody put a certificate of his own on it, with a key of its own, in place of the one before."""
-        identity = self_signed("somebody else's", self._clock())
-        self.keystore.assigned = self.keystore.put_in_place_of(self.keystore.assigned, identity, "stranger")
-        self._good_path = None
-        self.show_assigned()
+        self.take_foreign()
 
     # ----------------------------------------------------------------------- what services ask to happen
 
@@ -252,26 +313,14 @@ class SimulatedDevice:
         self._background.add(task)
         task.add_done_callback(self._background.discard)
 
-    def assign(self, path_id: str) -> None:
-        """The API's assignment, with the faults that come with it."""
-        before, self.keystore.assigned = self.keystore.assigned, path_id
-        if path_id == self._good_path:
-            self._good_path = None
-        elif self._good_path is None and before is not None and self.faults.strikes(Fault.CANNOT_SERVE):
-            self._good_path = before
-        held_back = self.faults.on(Fault.NEEDS_REBOOT) or self.faults.strikes(Fault.STORED_NOT_SERVED)
-        if not held_back:
-            self.show_assigned()
-        self.maybe_restart_web()
-
     def maybe_restart_web(self) -> None:
         """Web daemons restart after a change: always under the fault, now and then under hostility."""
         if self.faults.strikes(Fault.WEB_DAEMON_RESTARTS) or self.faults.by_chance():
             self.later(lambda: self.restart_listeners(self.spec.web_restart_for))
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
-        from device_simulator.onvif.server import answer
-
         if not self.listening and request.transport is not None:
             request.transport.abort()  # it was in its handshake when the ports were closed
-        return await answer(self, request)
+        if (odd := await transport_fault(self.faults, request)) is not None:
+            return odd
+        return await self.answer(request)

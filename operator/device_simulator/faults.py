@@ -22,6 +22,18 @@ class Fault(StrEnum):
     UTC_MISSING = "utc-missing"
     CANNOT_SERVE = "cannot-serve"  # a newly assigned certificate breaks the TLS server until the old one is back
     WRONG_XADDR = "wrong-xaddr"  # GetServices names another host
+    CSR_DESTROYS_CERTIFICATE = "csr-destroys-certificate"  # a CSR deletes what is served; seen after a restart
+    CSR_WITHOUT_SAN = "csr-without-san"  # a CSR never carries the names asked for
+    CSR_AS_PEM = "csr-as-pem"  # base64 of PEM where base64 of DER is meant
+    CSR_SUBJECT_EXTENDED = "csr-subject-extended"  # the device adds its maker and serial number to a CSR's subject
+    ADDRESS_CHANGE_NEEDS_REBOOT = "address-change-needs-reboot"  # an address set by the API is taken at the next boot
+    STALE_ADDRESS_CERTIFICATE = "stale-address-certificate"  # the own certificate names the address of the last boot
+    KEY_TYPE_REFUSED = "key-type-refused"  # RSA-2048 and nothing else, whatever is listed
+    CHAIN_REFUSED = "chain-refused"  # an upload of more than the leaf is refused
+    CHAIN_TRUNCATED = "chain-truncated"  # an upload of more than the leaf is answered with success; the leaf stays
+    EXPIRED_REFUSED = "expired-refused"  # a certificate expired by the device's clock is refused
+    CLEAR_IMPORT_GAP = "clear-import-gap"  # an upload is refused until the one before is deleted
+    CLOCK_RESETS_ON_POWER_LOSS = "clock-resets-on-power-loss"  # the clock is at 1970-01-01 after a power cycle
     # ---- transport
     ANSWERS_GARBAGE = "answers-garbage"
     ANSWERS_HTML = "answers-html"

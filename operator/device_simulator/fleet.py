@@ -6,8 +6,10 @@ from datetime import UTC, datetime
 from types import TracebackType
 
 from device_simulator.device import SimulatedDevice
+from device_simulator.kinds import make_device
 from device_simulator.spec import DeviceSpec, on_this_machine
 from device_simulator.strangers import Listener
+from device_simulator.surroundings import FirmwareCAs, Surroundings
 
 DESCRIPTORS = 65_536
 
@@ -25,6 +27,7 @@ class Simulator:
         self.hostility = hostility
         self.devices: dict[str, SimulatedDevice] = {}
         self.listeners: list[Listener] = []
+        self.firmware_cas = FirmwareCAs()
         self._clock = clock or system_clock
 
     async def __aenter__(self) -> "Simulator":
@@ -46,10 +49,13 @@ class Simulator:
         """Make a device and let it listen. Raises ValueError for a name in use, OSError when its ports are taken."""
         if spec.name in self.devices:
             raise ValueError(f"there is a device {spec.name} already")
-        device = SimulatedDevice(spec, self._clock, len(self.devices) + 1, self.hostility, self.seed)
+        device = make_device(spec, self._surroundings(), len(self.devices) + 1)
         await device.start()
         self.devices[spec.name] = device
         return device
+
+    def _surroundings(self) -> Surroundings:
+        return Surroundings(self._clock, self.hostility, self.seed, self.firmware_cas)
 
     async def stranger_at(self, address: str, port: int, *, http_port: int | None = None) -> Listener:
         """Somebody else at an address, with a key of his own."""

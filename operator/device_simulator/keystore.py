@@ -4,13 +4,14 @@ Rules and fault names: ONVIF Security Service 26.06, chapter 5.
 """
 
 import itertools
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from device_simulator.pfx import StoreFault, chain_is_broken, read_pfx
+from device_simulator.pfx import Contents, StoreFault, chain_is_broken, read_pfx
 from device_simulator.tls import Key, KeyAndChain, kind_of, spki_sha256
 
 
@@ -109,30 +110,50 @@ class Keystore:
         self.certificates[certificate_id] = StoredCertificate(certificate, key_id, alias)
         return certificate_id
 
-    def add_path(self, certificate_ids: tuple[str, ...], alias: str) -> str:
-        """A path; each certificate must be signed by the next."""
+    def add_path(self, certificate_ids: tuple[str, ...], alias: str, *, path_id: str | None = None) -> str:
+        """A path; each certificate must be signed by the next. path_id: a free one unless given."""
         self._room(self.paths, self.most_paths, "MaximumNumberOfCertificationPathsReached")
         if not certificate_ids or any(one not in self.certificates for one in certificate_ids):
             raise StoreFault("InvalidArgVal CertificateID")
         if chain_is_broken([self.certificates[one].certificate for one in certificate_ids]):
             raise StoreFault("InvalidArgVal InvalidCertificationPath")
-        path_id = self.new_id("path")
+        path_id = path_id or self.new_id("path")
         self.paths[path_id] = Path(certificate_ids, alias)
         return path_id
 
     def add_pkcs12(
-        self, data: bytes, passphrase: str | None, path_alias: str, key_alias: str, *, leaf_only: bool = False
+        self,
+        data: bytes,
+        passphrase: str | None,
+        path_alias: str,
+        key_alias: str,
+        *,
+        leaf_only: bool = False,
+        admit: Callable[[Contents], Contents] = lambda found: found,
     ) -> tuple[str, str]:
-        """(path id, key id) of an uploaded PFX. Raises StoreFault and leaves everything as it was."""
+        """(path id, key id) of an uploaded PFX. Raises StoreFault and leaves everything as it was.
+
+        admit: what the device makes of its contents before they are stored; may raise StoreFault.
+        """
         found = read_pfx(data, passphrase, self.encryptions, leaf_only=leaf_only)
-        if (kind := kind_of(found.key)) not in self.key_types:
+        self.check_kind(found.key)
+        return self.add_pair(admit(found), path_alias, key_alias)
+
+    def check_kind(self, key: Key) -> None:
+        """Raises StoreFault for a kind of key that is not taken."""
+        if (kind := kind_of(key)) not in self.key_types:
             other_length = any(one.partition("-")[0] == kind.partition("-")[0] for one in self.key_types)
             raise StoreFault(f"InvalidArgVal {'KeyLength' if other_length else 'UnsupportedPublicKeyAlgorithm'}")
+
+    def add_pair(
+        self, found: Contents, path_alias: str, key_alias: str, *, path_id: str | None = None
+    ) -> tuple[str, str]:
+        """(path id, key id) of a key with its chain. Raises StoreFault and leaves everything as it was."""
         before = (dict(self.keys), dict(self.certificates), dict(self.paths))
         try:
             key_id = self.add_key(found.key, key_alias)
             ids = tuple(self._known_or_new(certificate, path_alias) for certificate in found.chain)
-            return self.add_path(ids, path_alias), key_id
+            return self.add_path(ids, path_alias, path_id=path_id), key_id
         except StoreFault:
             self.keys, self.certificates, self.paths = before
             raise
@@ -169,19 +190,20 @@ class Keystore:
             raise StoreFault("InvalidArgVal ReferenceExists")
         del self.paths[path_id]
 
-    def put_in_place_of(self, path_id: str | None, identity: KeyAndChain, alias: str) -> str:
+    def put_in_place_of(self, path_id: str | None, identity: KeyAndChain, alias: str, *, external: bool = True) -> str:
         """A path with a key and certificate of its own; what was in this path gives up its slots."""
         if path_id is not None and path_id not in self.used_elsewhere:
-            self._forget(path_id)
-        self.add_key(identity.key, alias)
+            self.forget(path_id)
+        self.add_key(identity.key, alias, external=external)
         return self.add_path(tuple(self.add_certificate(one, alias) for one in identity.chain), alias)
 
-    def _forget(self, path_id: str) -> None:
+    def forget(self, path_id: str, *, keep_key: str | None = None) -> None:
+        """A path, and of its certificates and keys what nothing else refers to."""
         ids = self.paths.pop(path_id).certificate_ids
         for certificate_id in ids:
             if not any(certificate_id in path.certificate_ids for path in self.paths.values()):
                 key_id = self.certificates.pop(certificate_id).key_id
-                if not any(one.key_id == key_id for one in self.certificates.values()):
+                if key_id != keep_key and not any(one.key_id == key_id for one in self.certificates.values()):
                     del self.keys[key_id]
 
     # ------------------------------------------------------------------------------------------ identity

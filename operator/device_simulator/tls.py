@@ -5,6 +5,7 @@ import ssl
 import tempfile
 import warnings
 from dataclasses import dataclass
+from ipaddress import ip_address
 from pathlib import Path
 
 from cryptography import x509
@@ -56,25 +57,38 @@ def make_key(kind: str) -> Key:
     return ec.generate_private_key({"ECDSA-P256": ec.SECP256R1, "ECDSA-P384": ec.SECP384R1}[kind]())
 
 
-def self_signed(common_name: str, now: datetime.datetime, key: Key | None = None) -> KeyAndChain:
-    """As factories make them: a CN that is no address, no SAN, twenty years."""
+def self_signed(
+    common_name: str, now: datetime.datetime, key: Key | None = None, *, address: str | None = None
+) -> KeyAndChain:
+    """As factories make them: a CN that is no address, twenty years; a SAN only for an address that is given."""
     key = key or ec.generate_private_key(ec.SECP256R1())
-    return KeyAndChain(key, (certificate_for(key, common_name, now),))
-
-
-def certificate_for(key: Key, common_name: str, now: datetime.datetime) -> x509.Certificate:
-    """A self-signed certificate over a key."""
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
-    return (
+    return KeyAndChain(key, (certificate_for(key, name, now, address=address),))
+
+
+def certificate_for(
+    key: Key,
+    name: x509.Name,
+    now: datetime.datetime,
+    *,
+    address: str | None = None,
+    starts: datetime.datetime | None = None,
+    ends: datetime.datetime | None = None,
+) -> x509.Certificate:
+    """A self-signed certificate over a key; from yesterday on and for twenty years unless told. Raises ValueError."""
+    builder = (
         x509.CertificateBuilder()
         .subject_name(name)
         .issuer_name(name)
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(now + datetime.timedelta(days=7300))
-        .sign(key, hashes.SHA256())
+        .not_valid_before(starts or now - datetime.timedelta(days=1))
+        .not_valid_after(ends or now + datetime.timedelta(days=7300))
     )
+    if address is not None:
+        names = x509.SubjectAlternativeName([x509.IPAddress(ip_address(address))])
+        builder = builder.add_extension(names, critical=False)
+    return builder.sign(key, hashes.SHA256())
 
 
 def allow_versions(context: ssl.SSLContext, *, tls_1_0_only: bool) -> None:

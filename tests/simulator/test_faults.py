@@ -3,21 +3,18 @@
 import asyncio
 import base64
 import contextlib
-import socket
 import ssl
-import time
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
 import aiohttp
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import PrivateFormat, pkcs12
 
 from device_simulator import DeviceSpec, Fault, SimulatedDevice, Simulator
 from device_simulator.tls import self_signed
 from tests.simulator.client import PATHS, TAS, TDS, Client, Reply, envelope
+from tests.simulator.helpers import handshake, served, until
 
 BASELINE = PrivateFormat.PKCS12.encryption_builder()
 
@@ -57,32 +54,6 @@ async def install(camera: SimulatedDevice) -> tuple[str, str]:
     path = reply.text("CertificationPathID")
     assert (await assign(camera, path)).status == 200
     return path, fingerprint
-
-
-def handshake(address: str, version: ssl.TLSVersion | None = None) -> str:
-    """The fingerprint that is shown. Raises OSError."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-    if version is not None:
-        context.set_ciphers("ALL:@SECLEVEL=0")
-        context.minimum_version = context.maximum_version = version
-    with socket.create_connection((address, 8443), timeout=5) as plain, context.wrap_socket(plain) as tls:
-        der = tls.getpeercert(binary_form=True)
-    assert der is not None
-    return x509.load_der_x509_certificate(der).fingerprint(hashes.SHA256()).hex()
-
-
-async def served(camera: SimulatedDevice) -> str:
-    shown = await asyncio.to_thread(handshake, camera.address)
-    assert shown == camera.served_fingerprint
-    return shown
-
-
-async def until(what: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 5
-    while not what():
-        assert time.monotonic() < deadline, "it did not come about"
-        await asyncio.sleep(0.01)
 
 
 # ------------------------------------------------------------------------------------ certificates

@@ -1,21 +1,15 @@
 """A stranger keeps what he is offered; a relay passes TLS through and asks for a log-in on its own port."""
 
-import ssl
 from collections.abc import Callable
 
 import aiohttp
 import pytest
 
 from device_simulator import DeviceSpec, SimulatedDevice, Simulator
+from tests.simulator.blind import blind
 from tests.simulator.client import PATHS, TDS, Client, envelope
 
 INFORMATION = envelope(TDS, "GetDeviceInformation")
-
-
-def blind() -> ssl.SSLContext:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-    return context
 
 
 async def over_tls(address: str) -> int:

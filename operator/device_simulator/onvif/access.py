@@ -9,6 +9,7 @@ READ_SYSTEM = frozenset(
         "GetDeviceInformation",
         "GetHostname",
         "GetNTP",
+        "GetNetworkDefaultGateway",
         "GetNetworkInterfaces",
         "GetNetworkProtocols",
     }

@@ -1,41 +1,43 @@
 """Device Management Service (tds): ONVIF Core Specification 26.06, chapter 8."""
 
 import uuid
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
 from device_simulator.faults import Fault
-from device_simulator.onvif import security_service
+from device_simulator.onvif import legacy, network, security_service
 from device_simulator.onvif.soap import TAS, TDS, TT, Element, Request, SoapFault, maker, value, values
 
 if TYPE_CHECKING:
-    from device_simulator.device import SimulatedDevice
+    from device_simulator.onvif.device import OnvifDevice
 
 tds, tt = maker(TDS), maker(TT)
 
 
-def _address(device: "SimulatedDevice", path: str) -> str:
+def _address(device: "OnvifDevice", path: str) -> str:
     host = "192.0.2.1" if device.faults.on(Fault.WRONG_XADDR) else device.address
     return f"http://{f'[{host}]' if ':' in host else host}:{device.spec.http_port}/onvif/{path}"
 
 
-def _capabilities(device: "SimulatedDevice") -> Element:
+def _capabilities(device: "OnvifDevice") -> Element:
     return tds(
         "Capabilities",
         tds("Network", NTP=4),
         tds(
             "Security",
-            **{"TLS1.2": True, "OnboardKeyGeneration": False, "HttpDigest": True},
+            **{"TLS1.2": True, "OnboardKeyGeneration": True, "HttpDigest": True},
             UsernameToken=device.spec.username_token,
         ),
         tds("System"),
     )
 
 
-def _get_services(device: "SimulatedDevice", request: Request) -> Element:
-    known = {TDS: ("device_service", _capabilities), TAS: ("security_service", security_service.capabilities)}
+def _get_services(device: "OnvifDevice", request: Request) -> Element:
+    known = {TDS: ("device_service", _capabilities)}
+    if device.spec.advanced_security:
+        known[TAS] = ("security_service", security_service.capabilities)
     wanted = value(request.body, "IncludeCapability") == "true"
     return tds(
         "GetServicesResponse",
@@ -52,11 +54,11 @@ def _get_services(device: "SimulatedDevice", request: Request) -> Element:
     )
 
 
-def _get_service_capabilities(device: "SimulatedDevice", request: Request) -> Element:
+def _get_service_capabilities(device: "OnvifDevice", request: Request) -> Element:
     return tds("GetServiceCapabilitiesResponse", _capabilities(device))
 
 
-def _get_capabilities(device: "SimulatedDevice", request: Request) -> Element:
+def _get_capabilities(device: "OnvifDevice", request: Request) -> Element:
     address = tt("XAddr", text=_address(device, "device_service"))
     return tds("GetCapabilitiesResponse", tds("Capabilities", tt("Device", address)))
 
@@ -69,7 +71,7 @@ def _date_time(name: str, at: datetime) -> Element:
     )
 
 
-def _get_clock(device: "SimulatedDevice", request: Request) -> Element:
+def _get_clock(device: "OnvifDevice", request: Request) -> Element:
     now = device.now()
     return tds(
         "GetSystemDateAndTimeResponse",
@@ -83,7 +85,7 @@ def _get_clock(device: "SimulatedDevice", request: Request) -> Element:
     )
 
 
-def _set_clock(device: "SimulatedDevice", request: Request) -> Element:
+def _set_clock(device: "OnvifDevice", request: Request) -> Element:
     body = request.body
     kind = value(body, "DateTimeType")
     if kind == "NTP":
@@ -114,19 +116,19 @@ def _host(name: str, host: str) -> Element:
     return tt(name, tt("Type", text=f"IPv{version}"), tt(f"IPv{version}Address", text=host))
 
 
-def _get_ntp(device: "SimulatedDevice", request: Request) -> Element:
+def _get_ntp(device: "OnvifDevice", request: Request) -> Element:
     hosts = (_host("NTPManual", server) for server in device.ntp_servers)
     return tds("GetNTPResponse", tds("NTPInformation", tt("FromDHCP", text=False), *hosts))
 
 
-def _set_ntp(device: "SimulatedDevice", request: Request) -> Element:
+def _set_ntp(device: "OnvifDevice", request: Request) -> Element:
     device.ntp_servers = tuple(
         text for name in ("IPv4Address", "IPv6Address", "DNSname") for text in values(request.body, name)
     )
     return tds("SetNTPResponse")
 
 
-def _get_information(device: "SimulatedDevice", request: Request) -> Element:
+def _get_information(device: "OnvifDevice", request: Request) -> Element:
     return tds(
         "GetDeviceInformationResponse",
         tds("Manufacturer", text=device.spec.manufacturer),
@@ -137,34 +139,17 @@ def _get_information(device: "SimulatedDevice", request: Request) -> Element:
     )
 
 
-def _get_endpoint_reference(device: "SimulatedDevice", request: Request) -> Element:
+def _get_endpoint_reference(device: "OnvifDevice", request: Request) -> Element:
     made = uuid.uuid5(uuid.NAMESPACE_OID, device.serial_number)
     return tds("GetEndpointReferenceResponse", tds("GUID", text=f"urn:uuid:{made}"))
 
 
-def _get_hostname(device: "SimulatedDevice", request: Request) -> Element:
+def _get_hostname(device: "OnvifDevice", request: Request) -> Element:
     name = tt("Name", text=device.spec.name)
     return tds("GetHostnameResponse", tds("HostnameInformation", tt("FromDHCP", text=False), name))
 
 
-def _get_interfaces(device: "SimulatedDevice", request: Request) -> Element:
-    family = "IPv6" if ":" in device.address else "IPv4"
-    config = tt(
-        "Config",
-        tt("Manual", tt("Address", text=device.address), tt("PrefixLength", text=24)),
-        tt("DHCP", text=False),
-    )
-    interface = tds(
-        "NetworkInterfaces",
-        tt("Enabled", text=True),
-        tt("Info", tt("Name", text="eth0"), tt("HwAddress", text=device.mac_address), tt("MTU", text=1500)),
-        tt(family, tt("Enabled", text=True), config),
-        **{"token": "eth0"},
-    )
-    return tds("GetNetworkInterfacesResponse", interface)
-
-
-def _protocols(device: "SimulatedDevice") -> dict[str, tuple[bool, int]]:
+def _protocols(device: "OnvifDevice") -> dict[str, tuple[bool, int]]:
     """Name: (enabled, port)."""
     return {
         "HTTP": (device.http_enabled, device.spec.http_port),
@@ -172,7 +157,7 @@ def _protocols(device: "SimulatedDevice") -> dict[str, tuple[bool, int]]:
     }
 
 
-def _get_protocols(device: "SimulatedDevice", request: Request) -> Element:
+def _get_protocols(device: "OnvifDevice", request: Request) -> Element:
     known = (
         tds("NetworkProtocols", tt("Name", text=name), tt("Enabled", text=on), tt("Port", text=port))
         for name, (on, port) in _protocols(device).items()
@@ -180,7 +165,7 @@ def _get_protocols(device: "SimulatedDevice", request: Request) -> Element:
     return tds("GetNetworkProtocolsResponse", *known)
 
 
-def _set_protocols(device: "SimulatedDevice", request: Request) -> Element:
+def _set_protocols(device: "OnvifDevice", request: Request) -> Element:
     before = _protocols(device)
     wanted = {value(one, "Name") or "": value(one, "Enabled") == "true" for one in request.body}
     if not wanted.keys() <= before.keys():
@@ -197,13 +182,14 @@ def _set_protocols(device: "SimulatedDevice", request: Request) -> Element:
     return tds("SetNetworkProtocolsResponse")
 
 
-def _reboot(device: "SimulatedDevice", request: Request) -> Element:
-    if not device.faults.strikes(Fault.REBOOT_NOT_DONE):
-        device.later(device.reboot)
+def _reboot(device: "OnvifDevice", request: Request) -> Element:
+    device.asked_to_reboot()
     return tds("SystemRebootResponse", tds("Message", text="Rebooting"))
 
 
-OPERATIONS: dict[str, Callable[["SimulatedDevice", Request], Element]] = {
+OPERATIONS: dict[str, Callable[["OnvifDevice", Request], Element | Awaitable[Element]]] = {
+    **legacy.OPERATIONS,
+    **network.OPERATIONS,
     "GetServices": _get_services,
     "GetServiceCapabilities": _get_service_capabilities,
     "GetCapabilities": _get_capabilities,
@@ -214,7 +200,6 @@ OPERATIONS: dict[str, Callable[["SimulatedDevice", Request], Element]] = {
     "GetDeviceInformation": _get_information,
     "GetEndpointReference": _get_endpoint_reference,
     "GetHostname": _get_hostname,
-    "GetNetworkInterfaces": _get_interfaces,
     "GetNetworkProtocols": _get_protocols,
     "SetNetworkProtocols": _set_protocols,
     "SystemReboot": _reboot,

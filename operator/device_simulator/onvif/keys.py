@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import time
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from cryptography import x509
@@ -13,10 +14,12 @@ from cryptography.x509.oid import NameOID
 from device_simulator.faults import Fault
 from device_simulator.onvif.soap import TAS, Element, Request, SoapFault, argument, binary, maker, value, values
 from device_simulator.pfx import StoreFault
+from device_simulator.signing_requests import make_csr
 from device_simulator.tls import Key, certificate_for, make_key
+from device_simulator.uploads import key_is_refused
 
 if TYPE_CHECKING:
-    from device_simulator.device import SimulatedDevice
+    from device_simulator.onvif.device import OnvifDevice
 
 tas = maker(TAS)
 CURVES = {"secp256r1": "ECDSA-P256", "secp384r1": "ECDSA-P384"}
@@ -36,12 +39,12 @@ _RSA: dict[str, type[_Sha2]] = {"1.2.840.113549.1.1.11": hashes.SHA256, "1.2.840
 _ECDSA: dict[str, type[_Sha2]] = {"1.2.840.10045.4.3.2": hashes.SHA256, "1.2.840.10045.4.3.3": hashes.SHA384}
 
 
-async def _make(device: "SimulatedDevice", key_id: str, kind: str) -> None:
+async def _make(device: "OnvifDevice", key_id: str, kind: str) -> None:
     store = device.keystore
     store.fill_key(key_id, await asyncio.to_thread(make_key, kind))
 
 
-def _begin(device: "SimulatedDevice", request: Request, kind: str) -> tuple[str, str]:
+def _begin(device: "OnvifDevice", request: Request, kind: str) -> tuple[str, str]:
     """(key id, estimated time) of a key that is made in the background."""
     if device.faults.strikes(Fault.STORE_FULL):
         raise StoreFault("Action MaximumNumberOfKeysReached")
@@ -51,37 +54,37 @@ def _begin(device: "SimulatedDevice", request: Request, kind: str) -> tuple[str,
     return key_id, f"PT{max(takes, 0.1):.1f}S"
 
 
-def create_rsa(device: "SimulatedDevice", request: Request) -> Element:
+def create_rsa(device: "OnvifDevice", request: Request) -> Element:
     """CreateRSAKeyPair."""
     kind = f"RSA-{argument(request, 'KeyLength')}"
-    if kind not in device.spec.key_types:
+    if kind not in device.spec.key_types or key_is_refused(device.faults, kind):
         raise SoapFault("Sender", "InvalidArgVal", "KeyLength")
     key_id, takes = _begin(device, request, kind)
     return tas("CreateRSAKeyPairResponse", tas("KeyID", text=key_id), tas("EstimatedCreationTime", text=takes))
 
 
-def create_ecc(device: "SimulatedDevice", request: Request) -> Element:
+def create_ecc(device: "OnvifDevice", request: Request) -> Element:
     """CreateECCKeyPair."""
     kind = CURVES.get(argument(request, "EllipticCurve"), "")
-    if kind not in device.spec.key_types:
+    if kind not in device.spec.key_types or key_is_refused(device.faults, kind):
         raise SoapFault("Sender", "InvalidArgVal", "UnsupportedEllipticCurve")
     key_id, takes = _begin(device, request, kind)
     return tas("CreateECCKeyPairResponse", tas("KeyID", text=key_id), tas("EstimatedCreationTime", text=takes))
 
 
-def _status(device: "SimulatedDevice", key_id: str) -> str:
+def _status(device: "OnvifDevice", key_id: str) -> str:
     if key_id not in device.keystore.keys:
         raise SoapFault("Sender", "InvalidArgVal", "KeyID")
     key = device.keystore.keys[key_id]
     return "generating" if key.public_sha256 is None or time.monotonic() < key.ready_at else "ok"
 
 
-def get_key_status(device: "SimulatedDevice", request: Request) -> Element:
+def get_key_status(device: "OnvifDevice", request: Request) -> Element:
     """GetKeyStatus."""
     return tas("GetKeyStatusResponse", tas("KeyStatus", text=_status(device, argument(request, "KeyID"))))
 
 
-def get_private_key_status(device: "SimulatedDevice", request: Request) -> Element:
+def get_private_key_status(device: "OnvifDevice", request: Request) -> Element:
     """GetPrivateKeyStatus."""
     key_id = argument(request, "KeyID")
     _status(device, key_id)
@@ -91,7 +94,7 @@ def get_private_key_status(device: "SimulatedDevice", request: Request) -> Eleme
     )
 
 
-def get_all_keys(device: "SimulatedDevice", request: Request) -> Element:
+def get_all_keys(device: "OnvifDevice", request: Request) -> Element:
     """GetAllKeys."""
     return tas(
         "GetAllKeysResponse",
@@ -110,13 +113,13 @@ def get_all_keys(device: "SimulatedDevice", request: Request) -> Element:
     )
 
 
-def delete_key(device: "SimulatedDevice", request: Request) -> Element:
+def delete_key(device: "OnvifDevice", request: Request) -> Element:
     """DeleteKey."""
     device.keystore.delete_key(argument(request, "KeyID"))
     return tas("DeleteKeyResponse")
 
 
-def _private(device: "SimulatedDevice", request: Request) -> Key:
+def _private(device: "OnvifDevice", request: Request) -> Key:
     key_id = argument(request, "KeyID")
     if _status(device, key_id) != "ok":
         raise SoapFault("Sender", "InvalidArgVal", "InvalidKeyStatus")
@@ -126,7 +129,7 @@ def _private(device: "SimulatedDevice", request: Request) -> Key:
     return key
 
 
-def _signing(device: "SimulatedDevice", request: Request) -> tuple[Key, _Sha2]:
+def _signing(device: "OnvifDevice", request: Request) -> tuple[Key, _Sha2]:
     key_id = argument(request, "KeyID")
     if _status(device, key_id) != "ok":
         raise SoapFault("Sender", "InvalidArgVal", "InvalidKeyStatus")
@@ -150,26 +153,34 @@ def _subject(request: Request) -> x509.Name:
         raise SoapFault("Sender", "InvalidArgVal", "InvalidSubject") from None
 
 
-def create_csr(device: "SimulatedDevice", request: Request) -> Element:
+def create_csr(device: "OnvifDevice", request: Request) -> Element:
     """CreatePKCS10CSR; extensions are taken over as they came."""
     key, hashed = _signing(device, request)
-    builder = x509.CertificateSigningRequestBuilder().subject_name(_subject(request))
+    try:
+        made = make_csr(device, key, _subject(request), _extensions(request), hashed)
+    except ValueError:
+        raise SoapFault("Sender", "InvalidArgVal", "InvalidAttribute") from None
+    device.made_csr(argument(request, "KeyID"))
+    return tas("CreatePKCS10CSRResponse", tas("PKCS10CSR", text=csr_data(device, made)))
+
+
+def _extensions(request: Request) -> Iterator[tuple[x509.ExtensionType, bool]]:
     for extension in request.body.iter(f"{{{TAS}}}X509v3Extension"):
-        try:
-            made = x509.UnrecognizedExtension(
-                x509.ObjectIdentifier(value(extension, "extnOID") or ""), binary(value(extension, "extnValue") or "")
-            )
-            builder = builder.add_extension(made, critical=value(extension, "critical") == "true")
-        except ValueError:
-            raise SoapFault("Sender", "InvalidArgVal", "InvalidAttribute") from None
-    der = builder.sign(key, hashed).public_bytes(serialization.Encoding.DER)
-    return tas("CreatePKCS10CSRResponse", tas("PKCS10CSR", text=base64.b64encode(der).decode()))
+        made = x509.UnrecognizedExtension(
+            x509.ObjectIdentifier(value(extension, "extnOID") or ""), binary(value(extension, "extnValue") or "")
+        )
+        yield made, value(extension, "critical") == "true"
 
 
-def create_self_signed(device: "SimulatedDevice", request: Request) -> Element:
+def csr_data(device: "OnvifDevice", made: x509.CertificateSigningRequest) -> str:
+    """Base64 of what the device takes for the request's encoding."""
+    encoding = serialization.Encoding.PEM if device.faults.strikes(Fault.CSR_AS_PEM) else serialization.Encoding.DER
+    return base64.b64encode(made.public_bytes(encoding)).decode()
+
+
+def create_self_signed(device: "OnvifDevice", request: Request) -> Element:
     """CreateSelfSignedCertificate."""
     key, _ = _signing(device, request)
-    names = _subject(request).get_attributes_for_oid(NameOID.COMMON_NAME)
-    certificate = certificate_for(key, str(names[0].value) if names else device.spec.model, device.now())
+    certificate = certificate_for(key, _subject(request), device.now())
     made = device.keystore.add_certificate(certificate, value(request.body, "Alias") or "")
     return tas("CreateSelfSignedCertificateResponse", tas("CertificateID", text=made))

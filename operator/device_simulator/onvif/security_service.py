@@ -12,12 +12,12 @@ from device_simulator.onvif.soap import TAS, Element, Request, SoapFault, argume
 from device_simulator.pfx import StoreFault
 
 if TYPE_CHECKING:
-    from device_simulator.device import SimulatedDevice
+    from device_simulator.onvif.device import OnvifDevice
 
 tas = maker(TAS)
 
 
-def capabilities(device: "SimulatedDevice") -> Element:
+def capabilities(device: "OnvifDevice") -> Element:
     """What the keystore and the TLS server can do (5.6)."""
     store, kinds = device.keystore, device.spec.key_types
     curves = [curve for curve, kind in CURVES.items() if kind in kinds]
@@ -45,20 +45,20 @@ def capabilities(device: "SimulatedDevice") -> Element:
     return tas("Capabilities", keystore, server)
 
 
-def _get_capabilities(device: "SimulatedDevice", request: Request) -> Element:
+def _get_capabilities(device: "OnvifDevice", request: Request) -> Element:
     return tas("GetServiceCapabilitiesResponse", capabilities(device))
 
 
 # ----------------------------------------------------------------------------------------- certificates
 
 
-def _upload_certificate(device: "SimulatedDevice", request: Request) -> Element:
+def _upload_certificate(device: "OnvifDevice", request: Request) -> Element:
     if device.faults.strikes(Fault.STORE_FULL):
         raise StoreFault("Action MaximumNumberOfCertificatesReached")
     if device.faults.strikes(Fault.IMPORT_IGNORED):
         return tas("UploadCertificateResponse", tas("CertificateID", text="cert-0"), tas("KeyID", text="key-0"))
     made = device.keystore.add_certificate(
-        parse_certificate(binary(argument(request, "Certificate"))),
+        device.admit_certificate(parse_certificate(binary(argument(request, "Certificate")))),
         value(request.body, "Alias") or "",
         key_required=value(request.body, "PrivateKeyRequired") == "true",
     )
@@ -66,7 +66,7 @@ def _upload_certificate(device: "SimulatedDevice", request: Request) -> Element:
     return tas("UploadCertificateResponse", tas("CertificateID", text=made), tas("KeyID", text=key_id))
 
 
-def _certificate(device: "SimulatedDevice", certificate_id: str) -> Element:
+def _certificate(device: "OnvifDevice", certificate_id: str) -> Element:
     stored = device.keystore.certificates.get(certificate_id)
     if stored is None:
         raise SoapFault("Sender", "InvalidArgVal", "CertificateID")
@@ -80,20 +80,20 @@ def _certificate(device: "SimulatedDevice", certificate_id: str) -> Element:
     )
 
 
-def _get_certificate(device: "SimulatedDevice", request: Request) -> Element:
+def _get_certificate(device: "OnvifDevice", request: Request) -> Element:
     return tas("GetCertificateResponse", _certificate(device, argument(request, "CertificateID")))
 
 
-def _get_all_certificates(device: "SimulatedDevice", request: Request) -> Element:
+def _get_all_certificates(device: "OnvifDevice", request: Request) -> Element:
     return tas("GetAllCertificatesResponse", *(_certificate(device, one) for one in device.keystore.certificates))
 
 
-def _delete_certificate(device: "SimulatedDevice", request: Request) -> Element:
+def _delete_certificate(device: "OnvifDevice", request: Request) -> Element:
     device.keystore.delete_certificate(argument(request, "CertificateID"))
     return tas("DeleteCertificateResponse")
 
 
-def _upload_pkcs12(device: "SimulatedDevice", request: Request) -> Element:
+def _upload_pkcs12(device: "OnvifDevice", request: Request) -> Element:
     data = binary(argument(request, "CertWithPrivateKey"))
     if device.faults.strikes(Fault.STORE_FULL):
         raise StoreFault("Action MaximumNumberOfKeysReached")
@@ -109,6 +109,7 @@ def _upload_pkcs12(device: "SimulatedDevice", request: Request) -> Element:
         value(request.body, "CertificationPathAlias") or "",
         value(request.body, "KeyAlias") or "",
         leaf_only=value(request.body, "IgnoreAdditionalCertificates") == "true",
+        admit=device.admit,
     )
     device.maybe_restart_web()
     return tas(
@@ -118,7 +119,7 @@ def _upload_pkcs12(device: "SimulatedDevice", request: Request) -> Element:
     )
 
 
-def _passphrase(device: "SimulatedDevice", request: Request) -> str | None:
+def _passphrase(device: "OnvifDevice", request: Request) -> str | None:
     if (inline := value(request.body, "Passphrase")) is not None:
         return inline
     if (wanted := value(request.body, "EncryptionPassphraseID")) is None:
@@ -128,7 +129,7 @@ def _passphrase(device: "SimulatedDevice", request: Request) -> str | None:
     return device.keystore.passphrases[wanted][0]
 
 
-def _upload_passphrase(device: "SimulatedDevice", request: Request) -> Element:
+def _upload_passphrase(device: "OnvifDevice", request: Request) -> Element:
     store = device.keystore
     if len(store.passphrases) >= store.most_passphrases:
         raise StoreFault("Action MaximumNumberOfPassphrasesReached")
@@ -137,7 +138,7 @@ def _upload_passphrase(device: "SimulatedDevice", request: Request) -> Element:
     return tas("UploadPassphraseResponse", tas("PassphraseID", text=made))
 
 
-def _get_all_passphrases(device: "SimulatedDevice", request: Request) -> Element:
+def _get_all_passphrases(device: "OnvifDevice", request: Request) -> Element:
     return tas(
         "GetAllPassphrasesResponse",
         *(
@@ -147,7 +148,7 @@ def _get_all_passphrases(device: "SimulatedDevice", request: Request) -> Element
     )
 
 
-def _delete_passphrase(device: "SimulatedDevice", request: Request) -> Element:
+def _delete_passphrase(device: "OnvifDevice", request: Request) -> Element:
     if device.keystore.passphrases.pop(argument(request, "PassphraseID"), None) is None:
         raise SoapFault("Sender", "InvalidArgVal", "PassphraseID")
     return tas("DeletePassphraseResponse")
@@ -156,13 +157,13 @@ def _delete_passphrase(device: "SimulatedDevice", request: Request) -> Element:
 # ------------------------------------------------------------------------------------------------ paths
 
 
-def _create_path(device: "SimulatedDevice", request: Request) -> Element:
-    ids = tuple(values(request.body, "CertificateID"))
+def _create_path(device: "OnvifDevice", request: Request) -> Element:
+    ids = device.admit_path(tuple(values(request.body, "CertificateID")))
     made = device.keystore.add_path(ids, value(request.body, "Alias") or "")
     return tas("CreateCertificationPathResponse", tas("CertificationPathID", text=made))
 
 
-def _get_path(device: "SimulatedDevice", request: Request) -> Element:
+def _get_path(device: "OnvifDevice", request: Request) -> Element:
     path = device.keystore.paths.get(argument(request, "CertificationPathID"))
     if path is None:
         raise SoapFault("Sender", "InvalidArgVal", "CertificationPathID")
@@ -170,17 +171,17 @@ def _get_path(device: "SimulatedDevice", request: Request) -> Element:
     return tas("GetCertificationPathResponse", tas("CertificationPath", *ids, tas("Alias", text=path.alias)))
 
 
-def _get_all_paths(device: "SimulatedDevice", request: Request) -> Element:
+def _get_all_paths(device: "OnvifDevice", request: Request) -> Element:
     ids = (tas("CertificationPathID", text=one) for one in device.keystore.paths)
     return tas("GetAllCertificationPathsResponse", *ids)
 
 
-def _delete_path(device: "SimulatedDevice", request: Request) -> Element:
+def _delete_path(device: "OnvifDevice", request: Request) -> Element:
     device.keystore.delete_path(argument(request, "CertificationPathID"))
     return tas("DeleteCertificationPathResponse")
 
 
-def _checked_path(device: "SimulatedDevice", path_id: str) -> str:
+def _checked_path(device: "OnvifDevice", path_id: str) -> str:
     if path_id not in device.keystore.paths:
         raise SoapFault("Sender", "InvalidArgVal", "CertificationPathID")
     if device.keystore.identity(path_id) is None:
@@ -188,7 +189,7 @@ def _checked_path(device: "SimulatedDevice", path_id: str) -> str:
     return path_id
 
 
-def _add_assignment(device: "SimulatedDevice", request: Request) -> Element:
+def _add_assignment(device: "OnvifDevice", request: Request) -> Element:
     path_id = _checked_path(device, argument(request, "CertificationPathID"))
     if device.keystore.assigned is not None:
         raise StoreFault("Action MaximumNumberOfTLSCertificationPathsReached")
@@ -196,7 +197,7 @@ def _add_assignment(device: "SimulatedDevice", request: Request) -> Element:
     return tas("AddServerCertificateAssignmentResponse")
 
 
-def _replace_assignment(device: "SimulatedDevice", request: Request) -> Element:
+def _replace_assignment(device: "OnvifDevice", request: Request) -> Element:
     new = _checked_path(device, argument(request, "NewCertificationPathID"))
     if argument(request, "OldCertificationPathID") != device.keystore.assigned:
         raise SoapFault("Sender", "InvalidArgVal", "OldCertificationPathID")
@@ -204,7 +205,7 @@ def _replace_assignment(device: "SimulatedDevice", request: Request) -> Element:
     return tas("ReplaceServerCertificateAssignmentResponse")
 
 
-def _remove_assignment(device: "SimulatedDevice", request: Request) -> Element:
+def _remove_assignment(device: "OnvifDevice", request: Request) -> Element:
     if argument(request, "CertificationPathID") != device.keystore.assigned:
         raise SoapFault("Sender", "InvalidArgVal", "CertificationPathID")
     if device.https_enabled:
@@ -213,13 +214,13 @@ def _remove_assignment(device: "SimulatedDevice", request: Request) -> Element:
     return tas("RemoveServerCertificateAssignmentResponse")
 
 
-def _get_assigned(device: "SimulatedDevice", request: Request) -> Element:
+def _get_assigned(device: "OnvifDevice", request: Request) -> Element:
     assigned = device.keystore.assigned
     path = tas("CertificationPathID", text=assigned) if assigned is not None else None
     return tas("GetAssignedServerCertificatesResponse", path)
 
 
-OPERATIONS: dict[str, Callable[["SimulatedDevice", Request], Element]] = {
+OPERATIONS: dict[str, Callable[["OnvifDevice", Request], Element]] = {
     "GetServiceCapabilities": _get_capabilities,
     "CreateRSAKeyPair": keys.create_rsa,
     "CreateECCKeyPair": keys.create_ecc,

@@ -1,33 +1,37 @@
-"""One HTTP request: transport faults first, then the log-in, then the operation."""
+"""One HTTP request to an ONVIF device: the log-in, then the operation."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TYPE_CHECKING
 
 from aiohttp import web
 
 from device_simulator.auth import Answer
-from device_simulator.device import SimulatedDevice
 from device_simulator.faults import Fault
+from device_simulator.logins import turn_away
 from device_simulator.onvif import device_service, security_service
 from device_simulator.onvif.access import PRE_AUTH, changes_something, needs_administrator
 from device_simulator.onvif.soap import TAS, TDS, Element, Request, SoapFault, envelope, fault, parse
 from device_simulator.pfx import StoreFault
+from device_simulator.transport import dropped
+
+if TYPE_CHECKING:
+    from device_simulator.onvif.device import OnvifDevice
 
 XML = "application/soap+xml"
-Operation = Callable[[SimulatedDevice, Request], Element]
-SERVICES = {TDS: device_service.OPERATIONS, TAS: security_service.OPERATIONS}
-PATHS = frozenset({"/onvif/device_service", "/onvif/security_service"})
+Operation = Callable[["OnvifDevice", Request], Element | Awaitable[Element]]
+SERVICES: Mapping[str, Mapping[str, Operation]] = {TDS: device_service.OPERATIONS, TAS: security_service.OPERATIONS}
+DEVICE, SECURITY = "/onvif/device_service", "/onvif/security_service"
 
 
-async def answer(device: SimulatedDevice, request: web.BaseRequest) -> web.StreamResponse:
+async def answer(device: "OnvifDevice", request: web.BaseRequest) -> web.StreamResponse:
     """What the device says to a request."""
-    if (odd := await _transport_fault(device, request)) is not None:
-        return odd
-    if request.path not in PATHS or request.method != "POST":
+    paths = {DEVICE, SECURITY} if device.spec.advanced_security else {DEVICE}
+    if request.path not in paths or request.method != "POST":
         return web.Response(status=404, text="not here")
     try:
         asked = parse(await request.read())
-        operation = SERVICES.get(asked.namespace, {}).get(asked.operation)
+        operation = _operation(device, asked)
         if operation is None:
             raise SoapFault("Receiver", "ActionNotSupported", "NotSupported")
         if (refused := _refusal(device, request, asked)) is not None:
@@ -35,13 +39,19 @@ async def answer(device: SimulatedDevice, request: web.BaseRequest) -> web.Strea
             return refused
         done = await _carried_out(device, asked, operation)
         if device.faults.by_chance() and device.faults.coin():
-            return _dropped(request)  # it was done, and nobody is told
+            return dropped(request)  # it was done, and nobody is told
         return _reply(done)
     except SoapFault as error:
         return _reply(fault(error), status=400 if error.codes[0] == "Sender" else 500)
 
 
-async def _carried_out(device: SimulatedDevice, asked: Request, operation: Operation) -> bytes:
+def _operation(device: "OnvifDevice", asked: Request) -> Operation | None:
+    if asked.namespace == TAS and not device.spec.advanced_security:
+        return None
+    return SERVICES.get(asked.namespace, {}).get(asked.operation)
+
+
+async def _carried_out(device: "OnvifDevice", asked: Request, operation: Operation) -> bytes:
     changes = changes_something(asked.operation)
     journal = device.journal
     if changes:
@@ -50,7 +60,8 @@ async def _carried_out(device: SimulatedDevice, asked: Request, operation: Opera
     try:
         if changes:
             await asyncio.sleep(0.01)  # devices take their time, so that overlapping commands would be seen
-        made = operation(device, asked)
+        answered = operation(device, asked)
+        made = await answered if isinstance(answered, Awaitable) else answered
         journal.note(asked.operation, ok=True)
         return envelope(made)
     except SoapFault:
@@ -68,7 +79,7 @@ def _reply(body: bytes, status: int = 200) -> web.Response:
     return web.Response(body=body, status=status, content_type=XML, charset="utf-8")
 
 
-def _refusal(device: SimulatedDevice, request: web.BaseRequest, asked: Request) -> web.Response | None:
+def _refusal(device: "OnvifDevice", request: web.BaseRequest, asked: Request) -> web.Response | None:
     """HTTP authentication first, then WS-Security (ONVIF Core, 5.9)."""
     if asked.operation in PRE_AUTH and not (
         asked.operation == "GetSystemDateAndTime" and device.faults.on(Fault.CLOCK_READ_NEEDS_AUTH)
@@ -89,63 +100,5 @@ def _refusal(device: SimulatedDevice, request: web.BaseRequest, asked: Request) 
             if needs_administrator(asked.operation) and not device.spec.administrator:
                 return _reply(fault(SoapFault("Sender", "NotAuthorized")), status=400)
             return None
-        case Answer.LOCKED:
-            return web.Response(status=403, text="Login has been locked")
         case _:
-            reply = web.Response(status=401, text="Unauthorized")
-            for challenge in device.guard.challenges(stale=told is Answer.STALE):
-                reply.headers.add("WWW-Authenticate", challenge)
-            return reply
-
-
-async def _transport_fault(device: SimulatedDevice, request: web.BaseRequest) -> web.StreamResponse | None:
-    faults = device.faults
-    if faults.strikes(Fault.ANSWERS_HTML):
-        return web.Response(text="<html><body>Please log in</body></html>", content_type="text/html")
-    if faults.strikes(Fault.REDIRECTS):
-        return web.Response(status=302, headers={"Location": "http://127.0.0.9/elsewhere"})
-    if faults.strikes(Fault.HUGE_REPLY):
-        return web.Response(body=b"<" + b"a" * 10_000_000, content_type=XML)
-    raw = await _raw_fault(device, request)
-    if raw is not None:
-        return raw
-    if faults.by_chance():
-        if faults.coin():
-            return _dropped(request)
-        return web.Response(status=503, text="busy", headers={"Retry-After": "1"})
-    return None
-
-
-def _dropped(request: web.BaseRequest) -> web.Response:
-    if request.transport is not None:
-        request.transport.abort()
-    return web.Response(status=500)
-
-
-async def _raw_fault(device: SimulatedDevice, request: web.BaseRequest) -> web.StreamResponse | None:
-    """Answers that no HTTP server would give: written past the server."""
-    faults, transport = device.faults, request.transport
-    if transport is None:
-        return None
-    if faults.strikes(Fault.ANSWERS_GARBAGE):
-        transport.write(bytes(range(256)) * 8)
-    elif faults.strikes(Fault.HALF_REPLY):
-        transport.write(b"HTTP/1.1 200 OK\r\nContent-Type: application/soap+xml\r\nContent-Length: 5000\r\n\r\n<s:Env")
-    elif faults.strikes(Fault.ENDLESS_HEADERS):
-        transport.write(b"HTTP/1.1 200 OK\r\n")
-        for number in range(20_000):
-            if transport.is_closing():
-                break
-            transport.write(b"X-%d: y\r\n" % number)
-            if number % 500 == 0:
-                await asyncio.sleep(0.005)
-    elif faults.strikes(Fault.DRIPS):
-        transport.write(b"HTTP/1.1 200 OK\r\n")
-        while not transport.is_closing():
-            transport.write(b"X")
-            await asyncio.sleep(0.4)
-    else:
-        return None
-    transport.close()
-    await asyncio.sleep(0.05)
-    return web.Response(status=500)
+            return turn_away(device.guard, told)
