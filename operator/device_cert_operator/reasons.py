@@ -114,6 +114,28 @@ class Reason(StrEnum):
     KEY_DOES_NOT_FIT = "KeyDoesNotFit"
     FIRST_ISSUE = "FirstIssue"
 
+    # a CertificateAuthority
+    AUTHORITY_MADE = "AuthorityMade"
+    AUTHORITY_ADOPTED = "AuthorityAdopted"
+    AUTHORITY_MISSING = "AuthorityMissing"
+    AUTHORITY_NOT_READY = "AuthorityNotReady"
+    CA_DELETED = "CADeleted"
+    CA_REPLACED = "CAReplaced"
+    CONFIG_MAP_NOT_OURS = "ConfigMapNotOurs"
+    NAME_NOT_ALLOWED = "NameNotAllowed"
+    WELL_FORMED = "WellFormed"
+    AUTHORITY_UNCONSTRAINED = "AuthorityUnconstrained"
+    AUTHORITY_WITHOUT_KEY_USAGE = "AuthorityWithoutKeyUsage"
+    AUTHORITY_CANNOT_CROSS_SIGN = "AuthorityCannotCrossSign"
+    UP_TO_DATE = "UpToDate"
+    ROTATION_PENDING = "RotationPending"
+    ROTATION_STARTED = "RotationStarted"
+    ROTATING = "Rotating"
+    ROTATION_DONE = "RotationDone"
+    CONFIRMATION_NEEDED = "ConfirmationNeeded"
+    TRUST_PUBLISHED = "TrustPublished"
+    CHAIN_NOT_TAKEN = "ChainNotTaken"
+
     # the verdict on what is served
     ADDRESS_NOT_IN_CERTIFICATE = "AddressNotInCertificate"
     NAME_ONLY_IN_COMMON_NAME = "NameOnlyInCommonName"

@@ -1,6 +1,7 @@
 """The composition root: alone in naming what is behind every seam."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -19,17 +20,23 @@ from device_cert_operator.kube.client import Cluster, Requests, load_configurati
 from device_cert_operator.kube.events import Events
 from device_cert_operator.kube.intake import Intake
 from device_cert_operator.kube.relist import Lister
+from device_cert_operator.kube.roots import Roots
 from device_cert_operator.kube.secrets import Secrets
 from device_cert_operator.metrics import Metrics
 from device_cert_operator.net.http import open_connection
 from device_cert_operator.net.locate import locate
 from device_cert_operator.net.rate import RateLimiter
 from device_cert_operator.net.tls_probe import probe
-from device_cert_operator.reconcile import certificate, device
+from device_cert_operator.reconcile import authority, certificate, device
 from device_cert_operator.reconcile.tools import Memory, Tools
 from device_cert_operator.settings import Settings
 
 SEARCHES_AT_ONCE = 2
+STORIES: dict[str, Callable[[ObjectKey, Tools], Awaitable[timedelta | None]]] = {
+    "Device": device.reconcile,
+    "DeviceCertificate": certificate.reconcile,
+    "CertificateAuthority": authority.reconcile,
+}
 START_SPREAD = timedelta(seconds=30)
 
 
@@ -58,6 +65,8 @@ class App:
             fresh = view.status.observed_generation < view.generation
             over = min(START_SPREAD, view.desired.check_interval) if view.desired else timedelta(0)
             self.queue.add(view.key, 0 if fresh else spread(view.uid, over.total_seconds()))
+        for authority_view in self.cache.all_authorities():
+            self.queue.add(authority_view.key)
         for one in self.cache.all_certificates():
             self.queue.add(one.key, 0 if one.status.observed_generation < one.generation else spread(one.uid, 5))
         self.workers.start()
@@ -95,6 +104,7 @@ async def build(settings: Settings, kubeconfig: str | None, clock: Clock) -> App
         cache=cache,
         cluster=Cluster(requests, intake),
         secrets=Secrets(requests, cache, intake),
+        roots=Roots(requests, intake),
         events=Events(requests, clock),
         clock=clock,
         settings=settings,
@@ -109,8 +119,7 @@ async def build(settings: Settings, kubeconfig: str | None, clock: Clock) -> App
     )
 
     async def reconcile(key: ObjectKey) -> timedelta | None:
-        story = device.reconcile if key.kind == "Device" else certificate.reconcile
-        return await story(key, tools)
+        return await STORIES[key.kind](key, tools)
 
     workers = Workers(
         queue, reconcile, settings.workers, clock, lambda key, result, took: metrics.reconciled(key.kind, result, took)

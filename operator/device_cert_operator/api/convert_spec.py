@@ -14,6 +14,7 @@ from typing import Any
 from device_cert_operator.api.strict import Part
 from device_cert_operator.core.model import (
     AddressPolicy,
+    AuthorityIssuer,
     CASecretIssuer,
     ClockPolicy,
     DesiredCertificate,
@@ -105,7 +106,7 @@ def _device(obj: Object, key: ObjectKey) -> DesiredDevice:
         check_interval=spec.duration("checkInterval", timedelta(minutes=5)),
         paused=notes.get(PAUSED) == "true",
         accepted_key=_sha256(notes.get(ACCEPT_KEY)),
-        reboot_request=_request(notes.get(REBOOT)),
+        reboot_request=request_of(notes.get(REBOOT)),
         deleting="deletionTimestamp" in meta,
     )
 
@@ -122,14 +123,7 @@ def _certificate(obj: Object, key: ObjectKey) -> DesiredCertificate:
         created_at=parse_time(meta["creationTimestamp"]),
         devices=tuple(device.text("name") for device in spec.parts("devices")),
         issuer=_issuer(spec.part("issuer")),
-        subject=SubjectFields(
-            country=subject.text_or_none("country"),
-            state=subject.text_or_none("state"),
-            locality=subject.text_or_none("locality"),
-            organization=subject.text_or_none("organization"),
-            organizational_unit=subject.text_or_none("organizationalUnit"),
-            common_name=subject.host_or_none("commonName"),
-        ),
+        subject=subject_fields(subject, subject.host_or_none("commonName")),
         dns_names=spec.hosts("dnsNames"),
         ip_addresses=spec.hosts("ipAddresses"),
         include_device_addresses=spec.flag("includeDeviceAddresses", True),
@@ -139,13 +133,27 @@ def _certificate(obj: Object, key: ObjectKey) -> DesiredCertificate:
         renew_before=spec.duration("renewBefore", None),
         renew_before_percentage=spec.number("renewBeforePercentage", None),
         secret_name=spec.text_or_none("secretName"),
-        renew_request=_request(notes.get(RENEW)),
+        renew_request=request_of(notes.get(RENEW)),
         paused=notes.get(PAUSED) == "true",
         deleting="deletionTimestamp" in meta,
     )
 
 
+def subject_fields(subject: Part, common_name: str | None) -> SubjectFields:
+    """The attributes given. Raises ValueError."""
+    return SubjectFields(
+        country=subject.text_or_none("country"),
+        state=subject.text_or_none("state"),
+        locality=subject.text_or_none("locality"),
+        organization=subject.text_or_none("organization"),
+        organizational_unit=subject.text_or_none("organizationalUnit"),
+        common_name=common_name,
+    )
+
+
 def _issuer(issuer: Part) -> Issuer:
+    if issuer.part("authorityRef").given:
+        return AuthorityIssuer(issuer.part("authorityRef").text("name"))
     return CASecretIssuer(issuer.part("caSecretRef").text("name"))
 
 
@@ -169,7 +177,7 @@ def _sha256(text: str | None) -> str | None:
     return match[1].lower() if match else None
 
 
-def _request(text: str | None) -> str | None:
+def request_of(text: str | None) -> str | None:
     """The value of a verb, as the status remembers it: an annotation may be longer than the status takes."""
     if text is None or len(text) <= LONGEST_REQUEST:
         return text

@@ -62,7 +62,7 @@ def device_status(obj: Document) -> DeviceStatus:
         address=_address(part_of(status, "address")),
         identity=_identity(part_of(status, "identity")),
         clock=_clock(part_of(status, "clock")),
-        served=readable(_served, status.get("served")),
+        served=readable(read_served, status.get("served")),
         certificate_ref=readable(_owner, status.get("certificateRef")),
         revision=_revision_state(part_of(status, "revision")),
         capabilities=texts(status.get("capabilities")),
@@ -70,7 +70,7 @@ def device_status(obj: Document) -> DeviceStatus:
         handled_reboot=text_or_none(part_of(status, "handledRequests"), "reboot"),
         last_reboot=readable(_reboot, status.get("lastReboot")),
         unreachable_since=time_or_none(status.get("unreachableSince")),
-        conditions=readable_items(_condition, status.get("conditions")),
+        conditions=readable_items(read_condition, status.get("conditions")),
     )
 
 
@@ -80,14 +80,14 @@ def certificate_status(obj: Document) -> CertificateStatus:
     return CertificateStatus(
         observed_generation=integer(status.get("observedGeneration"), -1),
         revision=integer(status.get("revision"), 0),
-        certificate=readable(_served, status.get("certificate")),
+        certificate=readable(read_served, status.get("certificate")),
         effective=readable(_effective, status.get("effective")),
         members=readable_items(_member, status.get("devices")),
         renewal_at=time_or_none(status.get("renewalTime")),
         attempts=Attempts(integer(status.get("failedAttempts"), 0), time_or_none(status.get("nextAttemptTime"))),
         last_failure_at=time_or_none(status.get("lastFailureTime")),
         handled_renew=text_or_none(part_of(status, "handledRequests"), "renew"),
-        conditions=readable_items(_condition, status.get("conditions")),
+        conditions=readable_items(read_condition, status.get("conditions")),
     )
 
 
@@ -113,7 +113,8 @@ def _clock(part: Document) -> ClockStatus:
     )
 
 
-def _served(part: Document) -> ServedStatus:
+def read_served(part: Document) -> ServedStatus:
+    """What a certificate says. Raises ValueError."""
     return ServedStatus(
         needed_text(part, "fingerprint"),
         text(part, "subject"),
@@ -198,7 +199,8 @@ def _member(part: Document) -> MemberStatus:
     )
 
 
-def _condition(part: Document) -> Condition:
+def read_condition(part: Document) -> Condition:
+    """A condition. Raises ValueError."""
     return Condition(
         needed_text(part, "type"),
         needed_text(part, "status"),
@@ -221,14 +223,14 @@ def device_status_document(status: DeviceStatus) -> dict[str, Any]:
         "address": {
             "declared": status.address.declared,
             "current": status.address.current,
-            "reported": _cut(status.address.reported),
+            "reported": cut(status.address.reported),
         },
         "identity": {
             "manufacturer": _text(identity.device.manufacturer) or None,
             "model": _text(identity.device.model) or None,
             "firmwareVersion": _text(identity.device.firmware_version) or None,
             "serialNumber": _text(identity.device.serial_number) or None,
-            "macAddresses": _cut(identity.device.mac_addresses),
+            "macAddresses": cut(identity.device.mac_addresses),
             "publicKeySHA256": identity.public_key_sha256,
             "provenBy": identity.proven_by,
         },
@@ -236,7 +238,7 @@ def device_status_document(status: DeviceStatus) -> dict[str, Any]:
             "source": str(status.clock.source),
             "offset": build_duration(status.clock.offset) if status.clock.offset is not None else None,
         },
-        "served": _served_document(status.served),
+        "served": served_document(status.served),
         "certificateRef": _flat(status.certificate_ref),
         "revision": {
             "installed": _ref_document(revision.installed),
@@ -244,7 +246,7 @@ def device_status_document(status: DeviceStatus) -> dict[str, Any]:
             "activating": _activating_document(revision.activating),
             "failed": _failed_document(revision.failed),
         },
-        "capabilities": _cut(status.capabilities),
+        "capabilities": cut(status.capabilities),
         "credentials": {
             "version": status.credentials.version,
             "state": status.credentials.state,
@@ -254,7 +256,7 @@ def device_status_document(status: DeviceStatus) -> dict[str, Any]:
         "handledRequests": {"reboot": status.handled_reboot},
         "lastReboot": _reboot_document(status.last_reboot),
         "unreachableSince": build_time(status.unreachable_since),
-        "conditions": [_condition_document(condition) for condition in status.conditions],
+        "conditions": [condition_document(condition) for condition in status.conditions],
     }
 
 
@@ -264,7 +266,7 @@ def certificate_status_document(status: CertificateStatus) -> dict[str, Any]:
     return {
         "observedGeneration": status.observed_generation,
         "revision": status.revision,
-        "certificate": _served_document(status.certificate),
+        "certificate": served_document(status.certificate),
         "effective": {
             "duration": build_duration(effective.duration),
             "renewBefore": build_duration(effective.renew_before),
@@ -279,7 +281,7 @@ def certificate_status_document(status: CertificateStatus) -> dict[str, Any]:
         "nextAttemptTime": build_time(status.attempts.next_at),
         "lastFailureTime": build_time(status.last_failure_at),
         "handledRequests": {"renew": status.handled_renew},
-        "conditions": [_condition_document(condition) for condition in status.conditions],
+        "conditions": [condition_document(condition) for condition in status.conditions],
     }
 
 
@@ -305,7 +307,8 @@ def _maybe(value: str | None, longest: int) -> str | None:
     return _text(value, longest) if value is not None else None
 
 
-def _cut(values: tuple[str, ...]) -> list[str]:
+def cut(values: tuple[str, ...]) -> list[str]:
+    """As many texts, and as long, as the schema takes."""
     return [_text(value) for value in values[:MOST_ITEMS]]
 
 
@@ -313,7 +316,8 @@ def _flat(value: OwnerRef | None) -> dict[str, Any] | None:
     return {field.name: getattr(value, field.name) for field in fields(value)} if value is not None else None
 
 
-def _served_document(served: ServedStatus | None) -> dict[str, Any] | None:
+def served_document(served: ServedStatus | None) -> dict[str, Any] | None:
+    """What a certificate says, as it is written."""
     if served is None:
         return None
     return {
@@ -323,8 +327,8 @@ def _served_document(served: ServedStatus | None) -> dict[str, Any] | None:
         "serialNumber": _text(served.serial_number),
         "notBefore": build_time(served.not_before),
         "notAfter": build_time(served.not_after),
-        "dnsNames": _cut(served.dns_names),
-        "ipAddresses": _cut(served.ip_addresses),
+        "dnsNames": cut(served.dns_names),
+        "ipAddresses": cut(served.ip_addresses),
     }
 
 
@@ -377,7 +381,8 @@ def _member_document(member: MemberStatus) -> dict[str, Any]:
     return {field: value for field, value in document.items() if value is not None}  # a list is replaced whole
 
 
-def _condition_document(condition: Condition) -> dict[str, Any]:
+def condition_document(condition: Condition) -> dict[str, Any]:
+    """A condition as it is written."""
     return {
         "type": condition.type,
         "status": condition.status,

@@ -7,6 +7,7 @@ from typing import Any
 
 import yaml
 
+from device_cert_operator.api.v1alpha1.authority import CertificateAuthority
 from device_cert_operator.api.v1alpha1.certificate import DeviceCertificate
 from device_cert_operator.api.v1alpha1.common import GROUP, VERSION, Model
 from device_cert_operator.api.v1alpha1.device import Device
@@ -49,10 +50,25 @@ KINDS: tuple[tuple[type[Model], str, str, tuple[Schema, ...]], ...] = (
         "dcert",
         (
             column("Devices", ".status.deviceNames"),  # of a list kubectl would show the first item only
-            column("Issuer", ".spec.issuer.caSecretRef.name"),
+            column("Issuer", ".spec.issuer.*.name"),
             condition("Secure", "Secure"),
             column("Expires", ".status.certificate.notAfter"),
             column("Renewal", ".status.renewalTime", priority=1),
+            condition("Ready", "Ready"),
+            condition("Status", "Ready", "message", priority=1),
+            AGE,
+        ),
+    ),
+    (
+        CertificateAuthority,
+        "certificateauthorities",
+        "dca",
+        (
+            column("Subject", ".status.certificate.subject"),
+            column("Bundle", ".status.trustBundle"),
+            column("Expires", ".status.certificate.notAfter"),
+            column("Rotation", ".status.rotation.phase"),
+            condition("Up-to-date", "UpToDate", priority=1),
             condition("Ready", "Ready"),
             condition("Status", "Ready", "message", priority=1),
             AGE,

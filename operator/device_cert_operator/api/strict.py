@@ -27,6 +27,10 @@ class Part:
         self._values: Mapping[str, Any] = values if values is not None else {}
         self._path = path
 
+    def has(self, field: str) -> bool:
+        """Whether the field is there."""
+        return self._values.get(field) is not None
+
     def part(self, field: str) -> "Part":
         """A mapping inside; an empty one where it is absent."""
         return Part(self._values.get(field), self._where(field))

@@ -8,8 +8,10 @@ import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
+from device_cert_operator.core.allowed import why_not_allowed
+from device_cert_operator.core.authority_model import AllowedNames
 from device_cert_operator.core.conditions import find, status_of
 from device_cert_operator.core.installation import key_type_of
 from device_cert_operator.core.model import (
@@ -23,7 +25,7 @@ from device_cert_operator.core.model import (
     RevisionRef,
     names_of,
 )
-from device_cert_operator.core.schedule import TURN_LASTS, effective_renew_before, renewal_time
+from device_cert_operator.core.schedule import TURN_LASTS, effective_renew_before, fraction_of, renewal_time
 from device_cert_operator.core.status import CertificateStatus, DeviceStatus, MemberStatus
 from device_cert_operator.core.steps import Rest, State
 from device_cert_operator.errors import OperatorError
@@ -70,12 +72,20 @@ class Member:
 
 @dataclass(frozen=True, slots=True)
 class AuthorityState:
-    """The CA as far as decisions go. problem: why it cannot be used. warnings: (reason, sentence)."""
+    """The CA as far as decisions go. problem: why it cannot be used. warnings: (reason, sentence).
+
+    cross: fingerprint of the cross-certificate that devices have to send beside the leaf. allowed: the names that it
+    may sign, None for all. changed_at, spread: what is not as it should be is issued anew within `spread` of then.
+    """
 
     fingerprint: str | None = None
     not_after: datetime | None = None
     problem: OperatorError | None = None
     warnings: tuple[tuple[Reason, str], ...] = ()
+    cross: str | None = None
+    allowed: AllowedNames | None = None
+    changed_at: datetime | None = None
+    spread: timedelta = timedelta(0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,7 +230,7 @@ def why_issue(s: CertificateSituation) -> tuple[Reason, str] | None:
     names = wanted_names(s)
     if missing := names.missing_from(revision.facts):
         return Reason.NAMES_CHANGED, f"The certificate does not cover {', '.join(missing[:4])}."
-    if s.authority.fingerprint is not None and revision.authority_fingerprint != s.authority.fingerprint:
+    if not _is_under(s, revision) and s.now >= (follow_at(s) or s.now):
         return Reason.AUTHORITY_CHANGED, "The issuer's CA certificate changed."
     if revision.input_hash.partition("-")[0] != input_hash(s, names).partition("-")[0]:
         return Reason.SPEC_CHANGED, "The spec changed, or a renewal was asked for."
@@ -229,6 +239,33 @@ def why_issue(s: CertificateSituation) -> tuple[Reason, str] | None:
     if s.now >= renewal_at(s.desired, revision):
         return Reason.RENEWAL_DUE, "The certificate is due for renewal."
     return None
+
+
+def follow_at(s: CertificateSituation) -> datetime | None:
+    """When this certificate follows a CA that changed: a fleet does not do so all at once."""
+    if s.authority.changed_at is None:
+        return None
+    return s.authority.changed_at + s.authority.spread * fraction_of(s.desired.uid, "authority")
+
+
+def _is_under(s: CertificateSituation, revision: Revision) -> bool:
+    """Signed by the CA that signs now, with its cross-certificate where a device of it takes one."""
+    authority = s.authority
+    if authority.fingerprint is None:
+        return True
+    if revision.authority_fingerprint != authority.fingerprint:
+        return False
+    takes_chain = any("Chain" in member.status.capabilities for member in s.members)
+    return authority.cross is None or authority.cross in revision.sent or not takes_chain
+
+
+def with_allowed_names(s: CertificateSituation) -> CertificateSituation:
+    """The same, with a name that the CertificateAuthority may not sign as the authority's problem."""
+    if s.authority.allowed is None or s.authority.problem is not None:
+        return s
+    if (problem := why_not_allowed(s.authority.allowed, wanted_names(s))) is None:
+        return s
+    return replace(s, authority=replace(s.authority, problem=problem))
 
 
 def renewal_at(desired: DesiredCertificate, revision: Revision) -> datetime:
@@ -349,7 +386,7 @@ def _satisfied(member: Member, s: CertificateSituation) -> bool:
     return (
         not (names_of(*s.desired.dns_names, *s.desired.ip_addresses) | member.names()).missing_from(revision.facts)
         and revision.input_hash.partition("-")[0] == input_hash(s, Names()).partition("-")[0]
-        and revision.authority_fingerprint == s.authority.fingerprint
+        and _is_under(s, revision)
         and s.now < renewal_at(s.desired, revision)
     )
 

@@ -43,6 +43,20 @@ WELL = frozenset(
         Reason.RENEW_REQUESTED,
         Reason.KEY_DOES_NOT_FIT,
         Reason.FIRST_ISSUE,
+        Reason.AUTHORITY_MADE,
+        Reason.AUTHORITY_ADOPTED,
+        Reason.WELL_FORMED,
+        Reason.AUTHORITY_UNCONSTRAINED,
+        Reason.AUTHORITY_WITHOUT_KEY_USAGE,
+        Reason.AUTHORITY_CANNOT_CROSS_SIGN,
+        Reason.UP_TO_DATE,
+        Reason.ROTATION_PENDING,
+        Reason.ROTATION_STARTED,
+        Reason.ROTATING,
+        Reason.ROTATION_DONE,
+        Reason.CONFIRMATION_NEEDED,
+        Reason.TRUST_PUBLISHED,
+        Reason.CHAIN_NOT_TAKEN,
     }
 )
 
@@ -87,6 +101,8 @@ RECONCILING = frozenset(
         Reason.SECRET_MISSING,
         Reason.CONFIG_MAP_MISSING,
         Reason.CA_MISSING,
+        Reason.AUTHORITY_MISSING,
+        Reason.AUTHORITY_NOT_READY,
     }
 )
 

@@ -16,7 +16,7 @@ from ipaddress import ip_address
 
 @dataclass(frozen=True, slots=True, order=True)
 class ObjectKey:
-    """What names one object of ours in the cluster. kind: `Device` or `DeviceCertificate`."""
+    """What names one object of ours in the cluster. kind: `Device`, `DeviceCertificate` or `CertificateAuthority`."""
 
     kind: str
     namespace: str
@@ -488,7 +488,14 @@ class CASecretIssuer:
     secret: str
 
 
-Issuer = CASecretIssuer
+@dataclass(frozen=True, slots=True)
+class AuthorityIssuer:
+    """A CertificateAuthority of the namespace."""
+
+    name: str
+
+
+Issuer = CASecretIssuer | AuthorityIssuer
 
 
 @dataclass(frozen=True, slots=True)
@@ -530,8 +537,9 @@ class RevisionRef:
 class Revision:
     """A published revision Secret without its key.
 
-    given_to: uids of Devices that were given a turn on it. authority_fingerprint: the CA certificate that signed it;
-    authority_der: that certificate, the trust anchor of verdicts, where the Secret holds it.
+    given_to: uids of Devices that were given a turn on it. authority_fingerprint: the CA certificate that signed it.
+    anchors_der: the trust anchors of verdicts, as far as the Secret holds them; two during a rotation.
+    sent: fingerprints of the certificates that a device sends after the leaf.
     """
 
     number: int
@@ -541,7 +549,8 @@ class Revision:
     authority_fingerprint: str
     facts: CertificateFacts
     given_to: frozenset[str] = frozenset()
-    authority_der: bytes = field(default=b"", repr=False)
+    anchors_der: tuple[bytes, ...] = field(default=(), repr=False)
+    sent: frozenset[str] = frozenset()
 
     @property
     def ref(self) -> RevisionRef:

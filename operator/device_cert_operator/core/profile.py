@@ -147,7 +147,11 @@ def _check_permitted(names: Names, ca: AuthorityFacts) -> None:
 def _subject(asked: SubjectFields, names: Names, *, constrained: bool) -> tuple[tuple[str, str], ...]:
     """Under a constrained CA no CN: OpenSSL reads one as a DNS name, GnuTLS refuses any."""
     given = {field.name: getattr(asked, field.name) for field in fields(SubjectFields)}
-    parts = [(name, _text(name, value)) for name, value in given.items() if value is not None and name != "common_name"]
+    parts = [
+        (name, subject_text(name, value))
+        for name, value in given.items()
+        if value is not None and name != "common_name"
+    ]
     common = _common_name(asked.common_name, names)
     if constrained:
         return tuple(parts) or (("organization", WITHOUT_NAME),)
@@ -159,7 +163,7 @@ def _common_name(asked: str | None, names: Names) -> str | None:
     if asked is None:
         return next((name for name in names.all if len(name) <= _BOUNDS["common_name"]), None)
     try:
-        common = canonical_host(_text("common_name", asked))
+        common = canonical_host(subject_text("common_name", asked))
     except UnicodeError:
         common = ""
     if common not in names.all:
@@ -167,10 +171,11 @@ def _common_name(asked: str | None, names: Names) -> str | None:
             f"spec.subject.commonName {asked!r} is none of the certificate's names ({', '.join(names.all[:4])}): "
             "leave it out, or add it to spec.dnsNames."
         )
-    return _text("common_name", common)
+    return subject_text("common_name", common)
 
 
-def _text(field: str, value: str) -> str:
+def subject_text(field: str, value: str) -> str:
+    """One subject attribute as it is written. field: of `SubjectFields`. Raises InvalidSpec."""
     where = "spec.subject." + "".join(part.title() if place else part for place, part in enumerate(field.split("_")))
     if not value.strip() or any(unicodedata.category(char) in _NO_TEXT for char in value):
         raise InvalidSpec(f"{where} must be visible text on one line.")

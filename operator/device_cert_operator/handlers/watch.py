@@ -15,7 +15,7 @@ def register(registry: kopf.OperatorRegistry, take: Callable[[Object, bool], obj
     async def on_event(event: Any, **_: Any) -> None:
         take(dict(event["object"]), event["type"] == "DELETED")
 
-    for plural in ("devices", "devicecertificates"):
+    for plural in ("devices", "devicecertificates", "certificateauthorities"):
         kopf.on.event(GROUP, VERSION, plural, registry=registry, id=plural)(on_event)
     for plural in ("secrets", "configmaps"):
         kopf.on.event("", "v1", plural, registry=registry, id=plural, labels={USE: kopf.PRESENT})(on_event)

@@ -17,7 +17,9 @@ from device_cert_operator.reasons import Reason
 
 @dataclass(frozen=True, slots=True)
 class Issued:
-    """A new certificate. tls_crt: leaf and intermediates; ca_crt: the CA that clients have to trust.
+    """A new certificate. tls_crt: leaf, intermediates and cross-certificates.
+
+    ca_crt: the CA that clients have to trust; while it is being replaced, either of the two.
 
     tls_key: PKCS#8 PEM, empty where the key is not ours. warnings: the CA's, and those of this certificate.
     """
@@ -63,10 +65,27 @@ def issue_for_csr(authority: Authority, desired: DesiredCertificate, names: Name
 
 def _sign(authority: Authority, key: PublicKey, profile: LeafProfile, now: datetime) -> Issued:
     leaf = sign_leaf(authority, key, profile)
-    anchor = authority.chain_der[-1]
-    sent = (leaf, *(der for der in authority.chain_der if not read_facts(der).self_issued))
-    if (why := why_unacceptable(sent, anchor, profile.names, key, now)) is not None:
+    sent = (leaf, *authority.sent_der, *authority.cross_der)
+    if (why := why_unacceptable(sent, authority.chain_der[-1], profile.names, key, now)) is not None:
         raise UnacceptableCertificate(f"The certificate just made is not good enough to be used: {why}.")
     return Issued(
-        read_facts(leaf), ders_to_pem(*sent), ders_to_pem(anchor), warnings=authority.warnings + profile.warnings
+        read_facts(leaf),
+        ders_to_pem(*sent),
+        ders_to_pem(*authority.anchors_der),
+        warnings=(*authority.warnings, *profile.warnings, *_not_for_all(authority, sent, profile.names, key, now)),
     )
+
+
+def _not_for_all(
+    authority: Authority, sent: tuple[bytes, ...], names: Names, key: PublicKey, now: datetime
+) -> list[tuple[Reason, str]]:
+    """Whose trust a cross-certificate does not win: the other root may forbid the name, or any CA below it."""
+    refused = [
+        (read_facts(anchor).subject, why)
+        for anchor in authority.other_anchors_der
+        if (why := why_unacceptable(sent, anchor, names, key, now)) is not None
+    ]
+    return [
+        (Reason.AUTHORITY_CANNOT_CROSS_SIGN, f"Clients that trust {subject} only do not accept it: {why}.")
+        for subject, why in refused
+    ]

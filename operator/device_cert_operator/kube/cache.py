@@ -7,15 +7,19 @@ from collections import defaultdict
 from dataclasses import replace
 from enum import Enum, auto
 
-from device_cert_operator.core.model import ObjectKey, Revision
+from device_cert_operator.core.authority_model import AuthorityStatus
+from device_cert_operator.core.model import AuthorityIssuer, CASecretIssuer, Issuer, ObjectKey, Revision
 from device_cert_operator.core.status import CertificateStatus, DeviceStatus
 from device_cert_operator.kube.revisions import secret_view
 from device_cert_operator.kube.views import (
     OWNER_NAME,
+    AuthorityView,
     CertificateView,
     DeviceView,
     Object,
     SecretView,
+    View,
+    authority_view,
     certificate_view,
     device_view,
 )
@@ -37,9 +41,11 @@ class Cache:
     def __init__(self) -> None:
         self._devices: dict[ObjectKey, DeviceView] = {}
         self._certificates: dict[ObjectKey, CertificateView] = {}
+        self._authorities: dict[ObjectKey, AuthorityView] = {}
         self._secrets: dict[SecretKey, SecretView] = {}
         self._listing: dict[tuple[str, str], set[ObjectKey]] = defaultdict(set)
-        self._by_ca: dict[tuple[str, str], set[ObjectKey]] = defaultdict(set)
+        self._by_issuer: dict[tuple[str, Issuer], set[ObjectKey]] = defaultdict(set)
+        self._by_root: dict[tuple[str, str], set[SecretKey]] = defaultdict(set)
         self._by_login: dict[tuple[str, str], set[ObjectKey]] = defaultdict(set)
         self._revisions: dict[tuple[str, str], dict[str, Revision]] = defaultdict(dict)
         self._numbers: dict[tuple[str, str], set[int]] = defaultdict(set)
@@ -57,6 +63,14 @@ class Cache:
     def certificate(self, key: ObjectKey) -> CertificateView | None:
         """The DeviceCertificate, if it is known."""
         return self._certificates.get(key)
+
+    def authority(self, key: ObjectKey) -> AuthorityView | None:
+        """The CertificateAuthority, if it is known."""
+        return self._authorities.get(key)
+
+    def all_authorities(self) -> tuple[AuthorityView, ...]:
+        """Every CertificateAuthority."""
+        return tuple(self._authorities.values())
 
     def all_devices(self) -> tuple[DeviceView, ...]:
         """Every Device."""
@@ -77,7 +91,21 @@ class Cache:
 
     def using_ca(self, namespace: str, secret: str) -> tuple[ObjectKey, ...]:
         """The DeviceCertificates that this CA Secret signs for."""
-        return tuple(self._by_ca.get((namespace, secret), ()))
+        return tuple(self._by_issuer.get((namespace, CASecretIssuer(secret)), ()))
+
+    def using_authority(self, namespace: str, name: str) -> tuple[ObjectKey, ...]:
+        """The DeviceCertificates that this CertificateAuthority signs for."""
+        return tuple(self._by_issuer.get((namespace, AuthorityIssuer(name)), ()))
+
+    def revisions_under(self, namespace: str, root_fingerprint: str) -> tuple[Revision, ...]:
+        """The revisions that this CA certificate signed, of whatever owner."""
+        views = (self._secrets[key] for key in self._by_root.get((namespace, root_fingerprint), ()))
+        return tuple(view.revision for view in views if view.revision is not None)
+
+    def device_with_uid(self, uid: str) -> DeviceView | None:
+        """The Device with this uid, if it is known."""
+        key = self._uids.get(uid)
+        return self._devices.get(key) if key is not None else None
 
     def using_login(self, namespace: str, secret: str) -> tuple[ObjectKey, ...]:
         """The Devices that log in with this Secret."""
@@ -120,6 +148,8 @@ class Cache:
             return {(key.namespace, key.name): view.resource_version for key, view in self._devices.items()}
         if kind == "DeviceCertificate":
             return {(key.namespace, key.name): view.resource_version for key, view in self._certificates.items()}
+        if kind == "CertificateAuthority":
+            return {(key.namespace, key.name): view.resource_version for key, view in self._authorities.items()}
         return {
             (namespace, name): view.resource_version
             for (of, namespace, name), view in self._secrets.items()
@@ -137,6 +167,8 @@ class Cache:
                 return self._apply_device(device_view(obj))
             case "DeviceCertificate":
                 return self._apply_certificate(certificate_view(obj))
+            case "CertificateAuthority":
+                return self._apply_authority(authority_view(obj))
             case kind:
                 return self._apply_secret(secret_view(obj, kind))
 
@@ -144,11 +176,13 @@ class Cache:
         """By resourceVersion alone: most events are re-lists and our own writes."""
         meta = obj["metadata"]
         kind, namespace, name = obj["kind"], meta.get("namespace", ""), meta["name"]
-        known: DeviceView | CertificateView | SecretView | None
+        known: View | SecretView | None
         if kind == "Device":
             known = self._devices.get(ObjectKey(kind, namespace, name))
         elif kind == "DeviceCertificate":
             known = self._certificates.get(ObjectKey(kind, namespace, name))
+        elif kind == "CertificateAuthority":
+            known = self._authorities.get(ObjectKey(kind, namespace, name))
         else:
             known = self._secrets.get((kind, namespace, name))
         if known is None or known.uid != meta["uid"]:
@@ -164,6 +198,8 @@ class Cache:
             return self._drop_device(key)
         if kind == "DeviceCertificate":
             return self._drop_certificate(key)
+        if kind == "CertificateAuthority":
+            return self._authorities.pop(key, None) is not None
         return self._drop_secret((kind, namespace, name))
 
     def _apply_device(self, view: DeviceView) -> Change:
@@ -186,10 +222,17 @@ class Cache:
         if view.desired is not None:
             for device in view.desired.devices:
                 self._listing[view.key.namespace, device].add(view.key)
-            self._by_ca[view.key.namespace, view.desired.issuer.secret].add(view.key)
+            self._by_issuer[view.key.namespace, view.desired.issuer].add(view.key)
         if old is None or old.uid != view.uid or old.desired != view.desired:
             return Change.SPEC
         return Change.STATUS if _turns(old.status) != _turns(view.status) else Change.NONE
+
+    def _apply_authority(self, view: AuthorityView) -> Change:
+        old = self._authorities.get(view.key)
+        self._authorities[view.key] = view
+        if old is None or old.uid != view.uid or old.desired != view.desired:
+            return Change.SPEC
+        return Change.STATUS if _signs(old.status) != _signs(view.status) else Change.NONE
 
     def _apply_secret(self, view: SecretView) -> Change:
         key = (view.kind, view.namespace, view.name)
@@ -199,6 +242,7 @@ class Cache:
         if (revision := view.revision) is not None:
             self._revisions[view.namespace, revision.owner_uid][view.name] = revision
             self._revision_keys[revision.facts.public_key_sha256].add(key)
+            self._by_root[view.namespace, revision.authority_fingerprint].add(key)
             self._numbers[_family(view)].add(revision.number)
             for uid in revision.given_to:
                 self._given[view.namespace, uid].add(key)
@@ -225,7 +269,7 @@ class Cache:
         if view.desired is not None:
             for device in view.desired.devices:
                 _discard(self._listing, (key.namespace, device), key)
-            _discard(self._by_ca, (key.namespace, view.desired.issuer.secret), key)
+            _discard(self._by_issuer, (key.namespace, view.desired.issuer), key)
         return True
 
     def _drop_secret(self, key: SecretKey) -> bool:
@@ -235,6 +279,7 @@ class Cache:
         if (revision := view.revision) is not None:
             self._revisions[view.namespace, revision.owner_uid].pop(view.name, None)
             _discard(self._revision_keys, revision.facts.public_key_sha256, key)
+            _discard(self._by_root, (view.namespace, revision.authority_fingerprint), key)
             _discard(self._numbers, _family(view), revision.number)
             for uid in revision.given_to:
                 _discard(self._given, (view.namespace, uid), key)
@@ -256,6 +301,16 @@ def _matters(status: DeviceStatus) -> tuple[object, ...]:
 def _turns(status: CertificateStatus) -> tuple[object, ...]:
     """What a Device reads of a DeviceCertificate."""
     return tuple((member.name, member.turn) for member in status.members)
+
+
+def _signs(status: AuthorityStatus) -> tuple[object, ...]:
+    """What a DeviceCertificate reads of a CertificateAuthority."""
+    rotation = status.rotation
+    return (
+        status.certificate.fingerprint if status.certificate else None,
+        (rotation.phase, rotation.fingerprint) if rotation else None,
+        tuple((one.status, one.reason) for one in status.conditions if one.type == "Ready"),
+    )
 
 
 def _family(view: SecretView) -> tuple[str, str]:

@@ -1,4 +1,4 @@
-"""Requests to the API server and the errors they come to; and the two kinds of ours, read and written.
+"""Requests to the API server and the errors they come to; and the kinds of ours, read and written.
 
 Objects are plain dicts: making the client's model classes costs more than everything else together.
 """
@@ -16,16 +16,30 @@ from kubernetes.aio.client import ApiClient, Configuration
 from kubernetes.aio.client.exceptions import ApiException
 from kubernetes.aio.config import ConfigException, load_incluster_config, load_kube_config
 
+from device_cert_operator.api.convert_authority import authority_status_document
 from device_cert_operator.api.convert_status import certificate_status_document, device_status_document
 from device_cert_operator.api.v1alpha1.common import GROUP, VERSION
 from device_cert_operator.clock import Clock
+from device_cert_operator.core.authority_model import AuthorityStatus
 from device_cert_operator.core.model import ObjectKey
 from device_cert_operator.core.status import CertificateStatus, DeviceStatus
 from device_cert_operator.errors import ClusterError, Conflict, NotFound
 from device_cert_operator.kube.intake import Intake
-from device_cert_operator.kube.views import CertificateView, DeviceView, Object, certificate_view, device_view
+from device_cert_operator.kube.views import (
+    AuthorityView,
+    CertificateView,
+    DeviceView,
+    Object,
+    authority_view,
+    certificate_view,
+    device_view,
+)
 
-PLURALS = {"Device": "devices", "DeviceCertificate": "devicecertificates"}
+PLURALS = {
+    "Device": "devices",
+    "DeviceCertificate": "devicecertificates",
+    "CertificateAuthority": "certificateauthorities",
+}
 REQUEST_TIMEOUT = 10.0
 MERGE = "application/merge-patch+json"
 
@@ -140,7 +154,7 @@ def resource_path(kind: str, namespace: str, name: str = "", subresource: str = 
 
 
 class Cluster:
-    """Devices and DeviceCertificates, live."""
+    """Devices, DeviceCertificates and CertificateAuthorities, live."""
 
     def __init__(self, requests: Requests, intake: Intake) -> None:
         self._requests = requests
@@ -160,6 +174,11 @@ class Cluster:
         found = await self._get(key)
         return certificate_view(found) if found is not None else None
 
+    async def get_authority(self, key: ObjectKey) -> AuthorityView | None:
+        """The CertificateAuthority as it is now; None when it is gone. Raises ClusterError."""
+        found = await self._get(key)
+        return authority_view(found) if found is not None else None
+
     async def write_device_status(self, view: DeviceView, status: DeviceStatus) -> DeviceView:
         """Write what differs; without a difference nothing is sent. Raises Conflict, NotFound, ClusterError."""
         document = device_status_document(status)
@@ -177,6 +196,15 @@ class Cluster:
         made = await self._patch_status(view.key, view.uid, view.resource_version, document)
         self._intake.take(made)
         return certificate_view(made)
+
+    async def write_authority_status(self, view: AuthorityView, status: AuthorityStatus) -> AuthorityView:
+        """Write what differs; without a difference nothing is sent. Raises Conflict, NotFound, ClusterError."""
+        document = authority_status_document(status)
+        if document == authority_status_document(view.status):
+            return view
+        made = await self._patch_status(view.key, view.uid, view.resource_version, document)
+        self._intake.take(made)
+        return authority_view(made)
 
     async def _get(self, key: ObjectKey) -> Object | None:
         try:

@@ -8,7 +8,7 @@ from device_cert_operator.api.v1alpha1.common import GROUP, VERSION
 from device_cert_operator.clock import Clock
 from device_cert_operator.errors import Conflict, OperatorError
 from device_cert_operator.kube.client import Requests
-from device_cert_operator.kube.views import CertificateView, DeviceView
+from device_cert_operator.kube.views import View
 
 LOG = logging.getLogger(__name__)
 COMPONENT = "device-cert-operator"
@@ -21,7 +21,7 @@ class Events:
         self._requests = requests
         self._clock = clock
 
-    async def emit(self, view: DeviceView | CertificateView, kind: str, reason: str, message: str) -> None:
+    async def emit(self, view: View, kind: str, reason: str, message: str) -> None:
         """kind: `Normal` or `Warning`. An event that cannot be written is logged."""
         now = self._clock.now().astimezone(UTC)
         namespace, name = view.key.namespace, view.key.name

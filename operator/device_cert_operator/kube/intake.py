@@ -5,7 +5,13 @@ from collections.abc import Callable
 from device_cert_operator.core.model import ObjectKey
 from device_cert_operator.kube.cache import Cache, Change
 from device_cert_operator.kube.revisions import secret_view
-from device_cert_operator.kube.routing import after_certificate, after_device, after_secret, device_keys_of
+from device_cert_operator.kube.routing import (
+    after_authority,
+    after_certificate,
+    after_device,
+    after_secret,
+    device_keys_of,
+)
 from device_cert_operator.kube.views import Object
 
 
@@ -26,6 +32,8 @@ class Intake:
                 keys = self._device(obj, key, deleted=deleted)
             case "DeviceCertificate":
                 keys = self._certificate(obj, key, deleted=deleted)
+            case "CertificateAuthority":
+                keys = self._authority(obj, key, deleted=deleted)
             case _:
                 keys = self._secret(obj, key, deleted=deleted)
         for one in keys:
@@ -46,6 +54,12 @@ class Intake:
         now = device_keys_of(self._cache.certificate(key))
         return after_certificate(key, change, sorted({*before, *now}))
 
+    def _authority(self, obj: Object, key: ObjectKey, *, deleted: bool) -> list[ObjectKey]:
+        if deleted:
+            self._forget(key)
+            return after_authority(self._cache, key, Change.STATUS if self._evict(key) else Change.NONE)
+        return after_authority(self._cache, key, self._cache.apply(obj))
+
     def _secret(self, obj: Object, key: ObjectKey, *, deleted: bool) -> list[ObjectKey]:
         view = secret_view(obj, key.kind)
         if deleted or not view.use:
@@ -59,8 +73,16 @@ class Intake:
     def gone(self, kind: str, namespace: str, name: str) -> None:
         """An object that is confirmed gone: forget it, and wake who depended on it."""
         key = ObjectKey(kind, namespace, name)
+        dependents: list[ObjectKey] = []
+        match kind:
+            case "Device":
+                dependents = [view.key for view in self._cache.certificates_listing(namespace, name)]
+            case "CertificateAuthority":
+                dependents = after_authority(self._cache, key, Change.STATUS)
+            case "Secret" | "ConfigMap":
+                known = self._cache.secret(namespace, name, kind)
+                dependents = after_secret(self._cache, known, Change.SPEC) if known else []
         self._evict(key)
         self._forget(key)
-        listing = self._cache.certificates_listing(namespace, name) if kind == "Device" else ()
-        for view in listing:
-            self._wake(view.key)
+        for one in dependents:
+            self._wake(one)

@@ -32,6 +32,7 @@ class Resource:
 RESOURCES = (
     Resource("Device", f"/apis/{GROUP}/{VERSION}", "devices", False),
     Resource("DeviceCertificate", f"/apis/{GROUP}/{VERSION}", "devicecertificates", False),
+    Resource("CertificateAuthority", f"/apis/{GROUP}/{VERSION}", "certificateauthorities", False),
     Resource("Secret", "/api/v1", "secrets", True),
     Resource("ConfigMap", "/api/v1", "configmaps", True),
 )

@@ -1,6 +1,8 @@
 """Revision Secrets: how they are written, and how they are read without their keys."""
 
 import base64
+import hashlib
+import json
 from typing import Any
 
 from device_cert_operator.core.model import Revision
@@ -37,12 +39,18 @@ def secret_view(obj: Object, kind: str) -> SecretView:
         notes,
         fingerprint(certificates[0]) if certificates else None,
         read_revision(obj, certificates, notes) if use == "revision" and certificates else None,
+        content_digest(obj) if kind == "ConfigMap" and use == "trust" else None,
     )
+
+
+def content_digest(obj: Object) -> str:
+    """Over everything that a ConfigMap holds."""
+    content = {part: obj.get(part) or {} for part in ("data", "binaryData")}
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
 def read_revision(obj: Object, certificates: tuple[bytes, ...], notes: dict[str, str]) -> Revision | None:
     """The revision that a Secret holds; None when it is not whole."""
-    authority = _certificates(obj, "ca.crt")
     try:
         return Revision(
             number=int(notes[NUMBER]),
@@ -52,7 +60,8 @@ def read_revision(obj: Object, certificates: tuple[bytes, ...], notes: dict[str,
             authority_fingerprint=notes[AUTHORITY],
             facts=read_facts(certificates[0]),
             given_to=frozenset(uid for uid in notes.get(GIVEN_TO, "").split(",") if uid),
-            authority_der=authority[-1] if authority else b"",
+            anchors_der=_certificates(obj, "ca.crt"),
+            sent=frozenset(fingerprint(der) for der in certificates[1:]),
         )
     except (KeyError, ValueError, OperatorError):
         return None

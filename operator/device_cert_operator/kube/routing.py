@@ -23,9 +23,41 @@ def after_device(cache: Cache, key: ObjectKey, change: Change) -> list[ObjectKey
         case Change.NONE:
             return []
         case Change.STATUS:
-            return certificate_keys_of(cache, key)
+            return [*certificate_keys_of(cache, key), *_rotating(cache, key.namespace)]
         case Change.SPEC:
-            return [key, *certificate_keys_of(cache, key)]
+            return [key, *certificate_keys_of(cache, key), *_rotating(cache, key.namespace)]
+
+
+def after_authority(cache: Cache, key: ObjectKey, change: Change) -> list[ObjectKey]:
+    """A spec change wakes it and, as `allowed` may have changed, those it signs for; another root wakes the latter."""
+    match change:
+        case Change.NONE:
+            return []
+        case Change.STATUS:
+            return list(cache.using_authority(key.namespace, key.name))
+        case Change.SPEC:
+            return [key, *cache.using_authority(key.namespace, key.name)]
+
+
+def _rotating(cache: Cache, namespace: str) -> list[ObjectKey]:
+    """Those that wait for devices to follow."""
+    return [
+        one.key for one in cache.all_authorities() if one.key.namespace == namespace and one.status.rotation is not None
+    ]
+
+
+def _with_secret(cache: Cache, view: SecretView) -> list[ObjectKey]:
+    """The CertificateAuthorities that keep a root or their bundle there, and those whom they sign for."""
+    found: list[ObjectKey] = []
+    for one in cache.all_authorities():
+        desired = one.desired
+        if desired is None or one.key.namespace != view.namespace:
+            continue
+        if view.kind == "ConfigMap" and view.name == desired.bundle_name:
+            found.append(one.key)
+        if view.kind == "Secret" and view.name in {desired.secret_name, desired.next_secret}:
+            found += [one.key, *cache.using_authority(one.key.namespace, one.key.name)]
+    return found
 
 
 def after_certificate(key: ObjectKey, change: Change, devices: list[ObjectKey]) -> list[ObjectKey]:
@@ -48,8 +80,12 @@ def after_secret(cache: Cache, view: SecretView, change: Change) -> list[ObjectK
         case "credentials":
             return list(cache.using_login(namespace, name))
         case "ca":
-            return list(cache.using_ca(namespace, name))
-        case "revision" | "copy":
+            return [*cache.using_ca(namespace, name), *_with_secret(cache, view)]
+        case "trust":
+            return _with_secret(cache, view)
+        case "revision":
+            return [*_owners(cache, view), *_rotating(cache, namespace)]
+        case "copy":
             return _owners(cache, view)
         case _:
             return [one.key for one in cache.all_devices() if _reads(one.desired, view)]

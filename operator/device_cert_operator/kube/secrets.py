@@ -85,7 +85,7 @@ class Secrets:
     async def read_revision(self, namespace: str, name: str) -> RevisionMaterial:
         """A revision with its key. Raises MissingReference, ClusterError."""
         try:
-            secret = await self._requests.call("GET", _path("Secret", namespace, name))
+            secret = await self._requests.call("GET", object_path("Secret", namespace, name))
         except NotFound:
             raise MissingReference(f"Revision Secret {namespace}/{name} is gone; another follows.") from None
         crt, ca, key = decode(secret, "tls.crt"), decode(secret, "ca.crt"), decode(secret, "tls.key")
@@ -98,7 +98,7 @@ class Secrets:
         """An object that its owner labelled for this use."""
         kind, name = reference.kind, reference.name
         try:
-            found = await self._requests.call("GET", _path(kind, namespace, name))
+            found = await self._requests.call("GET", object_path(kind, namespace, name))
         except NotFound:
             raise MissingReference(
                 f"{kind} {namespace}/{name} does not exist: create it, labelled {USE}={use}.", reason=missing
@@ -162,16 +162,16 @@ class Secrets:
         """Create it; what is there already counts only with equal owner and inputs. None: the number is taken."""
         meta = manifest["metadata"]
         try:
-            return await self._requests.call("POST", _path("Secret", meta["namespace"]), body=manifest)
+            return await self._requests.call("POST", object_path("Secret", meta["namespace"]), body=manifest)
         except Conflict:
-            there = await self._requests.call("GET", _path("Secret", meta["namespace"], meta["name"]))
+            there = await self._requests.call("GET", object_path("Secret", meta["namespace"], meta["name"]))
         notes = there["metadata"].get("annotations") or {}
         equal = all(notes.get(note) == meta["annotations"][note] for note in (OWNER_UID, INPUT_HASH))
         return there if equal else None
 
     async def give_to(self, namespace: str, revision: Revision, device_uid: str) -> Revision:
         """Write the Device's uid onto the revision, before its turn. Raises Conflict, ClusterError."""
-        path = _path("Secret", namespace, revision.secret)
+        path = object_path("Secret", namespace, revision.secret)
         live = await self._requests.call("GET", path)
         notes = live["metadata"].get("annotations") or {}
         given = {uid for uid in notes.get(GIVEN_TO, "").split(",") if uid}
@@ -192,13 +192,13 @@ class Secrets:
         if view is not None:
             body["preconditions"] = {"uid": view.uid}
         with contextlib.suppress(NotFound):
-            await self._requests.call("DELETE", _path("Secret", namespace, revision.secret), body=body)
+            await self._requests.call("DELETE", object_path("Secret", namespace, revision.secret), body=body)
         self._intake.gone("Secret", namespace, revision.secret)
 
     async def _next_number(self, namespace: str, name: str) -> int:
         """Above every `<name>-r<N>` that exists, whoever made it: asked only when the cache did not know."""
         listed: Object = await self._requests.call(
-            "GET", _path("Secret", namespace), query={"labelSelector": f"{USE}=revision"}, accept=METADATA_ONLY
+            "GET", object_path("Secret", namespace), query={"labelSelector": f"{USE}=revision"}, accept=METADATA_ONLY
         )
         numbers = [0]
         items: list[Object] = listed.get("items") or []
@@ -237,9 +237,9 @@ class Secrets:
             "data": data,
         }
         try:
-            made = await self._requests.call("POST", _path("Secret", namespace), body=manifest)
+            made = await self._requests.call("POST", object_path("Secret", namespace), body=manifest)
         except Conflict:
-            made = await self._requests.call("GET", _path("Secret", namespace, name))
+            made = await self._requests.call("GET", object_path("Secret", namespace, name))
             if (made["metadata"].get("annotations") or {}).get(OWNER_UID) != owner.uid:
                 raise MissingReference(
                     f"Secret {namespace}/{name} exists and is not ours: delete it, or choose another spec.secretName.",
@@ -248,11 +248,12 @@ class Secrets:
             if made.get("data") != data:
                 body = {"metadata": {"resourceVersion": made["metadata"]["resourceVersion"]}, "data": data}
                 made = await self._requests.call(
-                    "PATCH", _path("Secret", namespace, name), body=body, content_type=MERGE
+                    "PATCH", object_path("Secret", namespace, name), body=body, content_type=MERGE
                 )
         self._intake.take({"kind": "Secret"} | made)
 
 
-def _path(kind: str, namespace: str, name: str = "") -> str:
+def object_path(kind: str, namespace: str, name: str = "") -> str:
+    """The path of a Secret or ConfigMap, or of all in a namespace."""
     base = f"/api/v1/namespaces/{namespace}/{PLURALS[kind]}"
     return f"{base}/{quote(name)}" if name else base

@@ -5,8 +5,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from device_cert_operator.api.convert_authority import authority_status, desired_authority
 from device_cert_operator.api.convert_spec import desired_certificate, desired_device, object_key, parse_time
 from device_cert_operator.api.convert_status import certificate_status, device_status
+from device_cert_operator.core.authority_model import AuthorityStatus, DesiredAuthority
 from device_cert_operator.core.model import DesiredCertificate, DesiredDevice, ObjectKey, Revision
 from device_cert_operator.core.status import CertificateStatus, DeviceStatus
 from device_cert_operator.errors import InvalidSpec, OperatorError
@@ -19,6 +21,7 @@ NUMBER = "devicecert.io/number"
 INPUT_HASH = "devicecert.io/input-hash"
 AUTHORITY = "devicecert.io/authority-sha256"
 GIVEN_TO = "devicecert.io/given-to"
+SHAPE = "devicecert.io/shape"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +53,28 @@ class CertificateView:
 
 
 @dataclass(frozen=True, slots=True)
+class AuthorityView:
+    """A CertificateAuthority. desired None: the spec cannot be read, `problem` says why."""
+
+    key: ObjectKey
+    uid: str
+    resource_version: str
+    generation: int
+    created_at: datetime
+    desired: DesiredAuthority | None
+    status: AuthorityStatus
+    problem: OperatorError | None = None
+
+
+View = DeviceView | CertificateView | AuthorityView
+
+
+@dataclass(frozen=True, slots=True)
 class SecretView:
-    """A labelled Secret, or ConfigMap, without its data. fingerprint: of tls.crt, where it holds one."""
+    """A labelled Secret, or ConfigMap, without its data. fingerprint: of tls.crt, where it holds one.
+
+    digest: of everything in a ConfigMap of ours, so that an edit is noticed.
+    """
 
     kind: str
     namespace: str
@@ -62,6 +85,7 @@ class SecretView:
     annotations: Mapping[str, str] = field(default_factory=dict)
     fingerprint: str | None = None
     revision: Revision | None = None
+    digest: str | None = None
 
 
 def device_view(obj: Object) -> DeviceView:
@@ -100,5 +124,25 @@ def certificate_view(obj: Object) -> CertificateView:
         parse_time(meta["creationTimestamp"]),
         desired,
         certificate_status(obj),
+        problem,
+    )
+
+
+def authority_view(obj: Object) -> AuthorityView:
+    """Never raises for a spec that cannot be read."""
+    desired, problem = None, None
+    try:
+        desired = desired_authority(obj)
+    except InvalidSpec as error:
+        problem = error
+    meta = obj["metadata"]
+    return AuthorityView(
+        object_key(obj, "CertificateAuthority"),
+        meta["uid"],
+        meta["resourceVersion"],
+        int(meta.get("generation", 1)),
+        parse_time(meta["creationTimestamp"]),
+        desired,
+        authority_status(obj),
         problem,
     )

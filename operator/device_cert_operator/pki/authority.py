@@ -7,7 +7,7 @@ from device_cert_operator.core.certificate import AuthorityState
 from device_cert_operator.core.model import CertificateFacts
 from device_cert_operator.core.profile import AuthorityFacts
 from device_cert_operator.errors import MissingReference, ProtocolViolation, Retry
-from device_cert_operator.pki.facts import load, pem_to_ders, read_facts
+from device_cert_operator.pki.facts import fingerprint, load, pem_to_ders, read_facts
 from device_cert_operator.pki.keys import PrivateKey, read_key
 from device_cert_operator.pki.verify import signed_by
 from device_cert_operator.reasons import Reason
@@ -18,12 +18,17 @@ _FOR_SERVERS = frozenset({"1.3.6.1.5.5.7.3.1", "2.5.29.37.0"})
 
 @dataclass(frozen=True, slots=True)
 class Authority:
-    """A usable CA. path: its own facts first, then of those above it that the Secret holds; chain_der likewise."""
+    """A usable CA. path: its own facts first, then of those above it that the Secret holds; chain_der likewise.
+
+    cross_der: sent beside a leaf for those who trust one of other_anchors_der only (a rotation).
+    """
 
     path: tuple[CertificateFacts, ...]
     chain_der: tuple[bytes, ...] = field(repr=False)
     key: PrivateKey
     warnings: tuple[tuple[Reason, str], ...] = ()
+    cross_der: tuple[bytes, ...] = field(default=(), repr=False)
+    other_anchors_der: tuple[bytes, ...] = field(default=(), repr=False)
 
     @property
     def facts(self) -> CertificateFacts:
@@ -35,6 +40,16 @@ class Authority:
         return self.chain_der[0]
 
     @property
+    def sent_der(self) -> tuple[bytes, ...]:
+        """The CAs between leaf and root: what a device sends after the leaf, cross-certificates aside."""
+        return tuple(der for der in self.chain_der if not read_facts(der).self_issued)
+
+    @property
+    def anchors_der(self) -> tuple[bytes, ...]:
+        """What a client may trust to accept the leaves; the CA's own top first."""
+        return (self.chain_der[-1], *self.other_anchors_der)
+
+    @property
     def limits(self) -> AuthorityFacts:
         """What a profile has to keep to."""
         return AuthorityFacts(self.path)
@@ -42,7 +57,8 @@ class Authority:
     @property
     def state(self) -> AuthorityState:
         """What decisions need of it."""
-        return AuthorityState(self.facts.fingerprint, self.limits.not_after, None, self.warnings)
+        cross = fingerprint(self.cross_der[0]) if self.cross_der else None
+        return AuthorityState(self.facts.fingerprint, self.limits.not_after, None, self.warnings, cross)
 
 
 def read_authority(name: str, cert_pem: bytes | None, key_pem: bytes | None, now: datetime) -> Authority:

@@ -32,7 +32,7 @@ def sign_leaf(authority: Authority, key: PublicKey, profile: LeafProfile) -> byt
         .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
         .add_extension(alternative_names(profile.names), critical=profile.san_critical)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.key), critical=False)
-        .add_extension(_authority_key_identifier(ca, authority.key), critical=False)
+        .add_extension(authority_key_identifier(ca, authority.key), critical=False)
     )
     return builder.sign(authority.key.key, hash_for(authority.key.key)).public_bytes(serialization.Encoding.DER)
 
@@ -51,7 +51,7 @@ def _key_usage(*, key_encipherment: bool) -> x509.KeyUsage:
     )
 
 
-def _authority_key_identifier(ca: x509.Certificate, key: PrivateKey) -> x509.AuthorityKeyIdentifier:
+def authority_key_identifier(ca: x509.Certificate, key: PrivateKey) -> x509.AuthorityKeyIdentifier:
     """The CA's own SKI where it has one (RFC 5280, 4.2.1.1)."""
     try:
         own = ca.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value

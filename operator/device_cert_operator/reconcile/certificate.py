@@ -7,6 +7,7 @@ import asyncio
 from dataclasses import replace
 from datetime import datetime, timedelta
 
+from device_cert_operator.core.allowed import why_not_allowed
 from device_cert_operator.core.certificate import (
     AuthorityState,
     CertificatePlan,
@@ -20,7 +21,9 @@ from device_cert_operator.core.certificate import (
     WriteCopy,
     choose_key_type,
     decide_certificate,
+    follow_at,
     renewal_at,
+    with_allowed_names,
 )
 from device_cert_operator.core.certificate_conditions import certificate_claims
 from device_cert_operator.core.conditions import merge
@@ -34,9 +37,10 @@ from device_cert_operator.core.steps import Rest
 from device_cert_operator.errors import Conflict, IssuerError, MissingReference, NotFound, OperatorError, SpecError
 from device_cert_operator.issuers.ca import issue
 from device_cert_operator.kube.views import CertificateView
-from device_cert_operator.pki.authority import Authority, read_authority
+from device_cert_operator.pki.authority import Authority
 from device_cert_operator.reasons import Reason
 from device_cert_operator.reconcile.report import report_unreadable, served_status
+from device_cert_operator.reconcile.signing import authority_state, read_signing
 from device_cert_operator.reconcile.tools import Tools
 
 STEPS_A_PASS = 20
@@ -102,7 +106,7 @@ async def observe(this: Round) -> CertificateSituation:
     """All from the cache, but the CA when its Secret changed."""
     cache, namespace = this.tools.cache, this.desired.key.namespace
     copy = cache.secret(namespace, this.desired.secret_name) if this.desired.secret_name else None
-    return CertificateSituation(
+    found = CertificateSituation(
         desired=this.desired,
         status=this.status,
         now=this.tools.clock.now(),
@@ -112,6 +116,7 @@ async def observe(this: Round) -> CertificateSituation:
         live_uids=_live_uids(this),
         copied=copy.fingerprint if copy else None,
     )
+    return with_allowed_names(found)
 
 
 def _member(this: Round, name: str) -> Member:
@@ -139,30 +144,11 @@ def _live_uids(this: Round) -> frozenset[str]:
 
 
 async def _authority_state(this: Round) -> AuthorityState:
-    """The CA, checked once for each version of its Secret; its validity again each time."""
-    namespace, name = this.desired.key.namespace, this.desired.issuer.secret
-    view = this.tools.cache.secret(namespace, name)
-    memory, now = this.tools.memory.checked_authorities, this.tools.clock.now()
-    known = memory.get((namespace, name))
-    if view is not None and known is not None and known[0] == view.resource_version:
-        state = known[1]
-        if state.problem is None and state.not_after is not None and now < state.not_after:
-            return state
-    try:
-        authority = await _read_authority(this)
-    except MissingReference as error:
-        return AuthorityState(problem=error)
-    except OperatorError as error:
-        return known[1] if known is not None else AuthorityState(problem=error)
-    if view is not None:
-        memory[namespace, name] = (view.resource_version, authority.state)
-    return authority.state
+    return await authority_state(this.tools, this.desired.key.namespace, this.desired.issuer)
 
 
 async def _read_authority(this: Round) -> Authority:
-    namespace, name = this.desired.key.namespace, this.desired.issuer.secret
-    secret = await this.tools.secrets.read_ca(namespace, name)
-    return read_authority(f"{namespace}/{name}", secret.tls_crt, secret.tls_key, this.tools.clock.now())
+    return await read_signing(this.tools, this.desired.key.namespace, this.desired.issuer)
 
 
 # ------------------------------------------------------------------------------------------------- act
@@ -175,7 +161,7 @@ async def act(step: CertificateStep, this: Round, situation: CertificateSituatio
         case RecordRenew(request):
             await this.save(replace(this.status, handled_renew=request))
         case Issue():
-            await _issue(step, this)
+            await _issue(step, this, situation)
         case GiveTurn(device, uid, revision):
             await secrets.give_to(namespace, revision, uid)
             members = tuple(
@@ -191,11 +177,13 @@ async def act(step: CertificateStep, this: Round, situation: CertificateSituatio
             await secrets.write_copy(this.view, this.desired.secret_name or "", material)
 
 
-async def _issue(step: Issue, this: Round) -> None:
+async def _issue(step: Issue, this: Round, situation: CertificateSituation) -> None:
     """Sign, pass the gate, publish. The key exists only here until the Secret is there."""
     live = await this.tools.cluster.get_certificate(this.view.key)
     if live is None or live.uid != this.view.uid or live.desired != this.desired:
         raise Conflict(f"{this.view.key} was changed meanwhile; nothing is issued.")
+    if (denied := why_not_allowed(situation.authority.allowed, step.names)) is not None:
+        raise denied
     authority = await _read_authority(this)
     now: datetime = this.tools.clock.now()
     issued = await asyncio.to_thread(issue, authority, this.desired, step.names, step.key_type, now)
@@ -262,6 +250,8 @@ def _look_again(this: Round, s: CertificateSituation) -> timedelta:
         failures.pop(this.view.key, None)
     times = [s.now + LONGEST_SILENCE]
     times += [at for at in (this.status.attempts.next_at, this.status.renewal_at) if at is not None and at > s.now]
+    if (follows := follow_at(s)) is not None and follows > s.now:
+        times.append(follows)
     times += [
         member.turn_since + TURN_LASTS
         for member in this.status.members

@@ -138,7 +138,7 @@ async def _chains_to_given_ca(visit: Visit, served: Served) -> bool:
 def _verdict(visit: Visit, served: Served | NotServed, assignment: Assignment | None) -> Verdict | None:
     if not isinstance(served, Served) or assignment is None or assignment.wanted is None:
         return None
-    anchors = tuple({revision.authority_der for revision in assignment.kept if revision.authority_der})
+    anchors = tuple(sorted({der for revision in assignment.kept for der in revision.anchors_der}))
     return judge(served, links(served.chain_der, anchors), visit.address, visit.tools.clock.now())
 
 

@@ -14,7 +14,7 @@ from device_cert_operator.core.situation import Situation
 from device_cert_operator.core.status import AddressStatus, ClockStatus, DeviceStatus, ServedStatus
 from device_cert_operator.core.steps import Rest, State
 from device_cert_operator.errors import Conflict, InvalidSpec, NotFound, OperatorError
-from device_cert_operator.kube.views import CertificateView, DeviceView
+from device_cert_operator.kube.views import AuthorityView, CertificateView, DeviceView, View
 from device_cert_operator.reasons import Reason
 from device_cert_operator.reconcile.tools import Tools
 from device_cert_operator.reconcile.visit import Visit
@@ -109,6 +109,7 @@ def _capabilities(s: Situation) -> tuple[str, ...]:
         ("NTP", able.can_use_ntp),
         ("Reboot", able.can_reboot),
         ("EnableHTTPS", able.can_enable_https),
+        ("Chain", able.chain_length > 1),
     ):
         if holds:
             words.add(name)
@@ -129,18 +130,21 @@ def served_status(facts: CertificateFacts) -> ServedStatus:
     )
 
 
-async def report_unreadable(view: DeviceView | CertificateView, tools: Tools) -> timedelta:
+async def report_unreadable(view: View, tools: Tools) -> timedelta:
     """A spec that passed the schema and cannot be read: Stalled, and nothing is done."""
     problem = view.problem or InvalidSpec(f"{view.key} cannot be read.")
     claim = no("Ready", problem.reason, problem.message)
     now = tools.clock.now()
     conditions = merge(view.status.conditions, summary(claim, at_rest=True), view.generation, now)
-    if isinstance(view, DeviceView):
-        await tools.cluster.write_device_status(
-            view, replace(view.status, observed_generation=view.generation, conditions=conditions)
-        )
-    else:
-        await tools.cluster.write_certificate_status(
-            view, replace(view.status, observed_generation=view.generation, conditions=conditions)
-        )
+    seen = view.generation
+    match view:
+        case DeviceView():
+            device = replace(view.status, observed_generation=seen, conditions=conditions)
+            await tools.cluster.write_device_status(view, device)
+        case CertificateView():
+            certificate = replace(view.status, observed_generation=seen, conditions=conditions)
+            await tools.cluster.write_certificate_status(view, certificate)
+        case AuthorityView():
+            authority = replace(view.status, observed_generation=seen, conditions=conditions)
+            await tools.cluster.write_authority_status(view, authority)
     return ON_CHANGE_POLL

@@ -8,11 +8,12 @@ from typing import Protocol
 
 from device_cert_operator.clock import Clock
 from device_cert_operator.core.certificate import AuthorityState
-from device_cert_operator.core.model import Capabilities, Credentials, NotServed, ObjectKey, Served
+from device_cert_operator.core.model import Capabilities, Credentials, Issuer, NotServed, ObjectKey, Served
 from device_cert_operator.drivers.base import DeviceConnection, Driver
 from device_cert_operator.kube.cache import Cache
 from device_cert_operator.kube.client import Cluster
 from device_cert_operator.kube.events import Events
+from device_cert_operator.kube.roots import Roots
 from device_cert_operator.kube.secrets import Secrets
 from device_cert_operator.settings import Settings
 
@@ -87,7 +88,7 @@ class Memory:
 
     devices: dict[str, DeviceMemory] = field(default_factory=dict)
     failures: dict[ObjectKey, int] = field(default_factory=dict)
-    checked_authorities: dict[tuple[str, str], tuple[str, AuthorityState]] = field(default_factory=dict)
+    checked_authorities: dict[tuple[str, Issuer], tuple[str, AuthorityState]] = field(default_factory=dict)
 
     def of(self, uid: str) -> DeviceMemory:
         """What is remembered of a Device."""
@@ -106,6 +107,7 @@ class Tools:
     cache: Cache
     cluster: Cluster
     secrets: Secrets
+    roots: Roots
     events: Events
     clock: Clock
     settings: Settings

@@ -34,10 +34,22 @@ class DeviceRef(Model):
     name: Name = Field(description="Name of the Device.")
 
 
+class AuthorityRef(Model):
+    """A CertificateAuthority in the same namespace."""
+
+    name: Name = Field(description="Name of the CertificateAuthority.")
+
+
 class Issuer(Model):
     """Who signs: exactly one of these."""
 
-    model_config = rules(("[has(self.caSecretRef)].filter(x, x).size() == 1", "name exactly one issuer: caSecretRef"))
+    model_config = rules(
+        (
+            "[has(self.authorityRef), has(self.caSecretRef)].filter(x, x).size() == 1",
+            "name exactly one issuer: authorityRef or caSecretRef",
+        )
+    )
+    authority_ref: AuthorityRef | None = Field(None, description="A CertificateAuthority in the same namespace.")
     ca_secret_ref: SecretRef | None = Field(
         None,
         description="A kubernetes.io/tls Secret with a CA certificate and its key, labelled devicecert.io/use: ca.",

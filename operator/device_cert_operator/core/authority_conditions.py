@@ -1,0 +1,128 @@
+"""The conditions of a CertificateAuthority, and what is unusual about a root and for whom it matters."""
+
+from datetime import datetime, timedelta
+
+from device_cert_operator.core.authority import AuthoritySituation, is_edited
+from device_cert_operator.core.authority_model import Origin, Phase
+from device_cert_operator.core.conditions import Claim, no, summary, unknown, yes
+from device_cert_operator.core.model import CertificateFacts
+from device_cert_operator.core.steps import Rest, State
+from device_cert_operator.errors import ClusterError, OperatorError
+from device_cert_operator.reasons import Reason
+
+SOON = timedelta(days=90)
+Remark = tuple[Reason, str]
+
+
+def remarks_on(facts: CertificateFacts, now: datetime) -> tuple[Remark, ...]:
+    """What is unusual about a root, the most important first, each with the clients for which it matters."""
+    remarks: list[Remark] = []
+    if facts.version < 3:
+        remarks.append(
+            (
+                Reason.AUTHORITY_LEGACY_FORM,
+                "It is X.509 v1, made without an extensions file: browsers, plain OpenSSL and Go accept it; strict "
+                "verifiers (openssl -x509_strict, Python's cryptography) refuse everything below it.",
+            )
+        )
+    elif facts.key_usage is None:
+        remarks.append(
+            (
+                Reason.AUTHORITY_WITHOUT_KEY_USAGE,
+                "It has no keyUsage: browsers and Go accept it; openssl -x509_strict and Python's cryptography in its "
+                "default policy refuse it.",
+            )
+        )
+    if facts.path_length == 0:
+        remarks.append(
+            (
+                Reason.AUTHORITY_CANNOT_CROSS_SIGN,
+                "Its pathlen is 0, so it cannot vouch for the root that follows: at a rotation every client has to "
+                "trust the new root before the first device serves it.",
+            )
+        )
+    if facts.name_constraints is None:
+        remarks.append(
+            (
+                Reason.AUTHORITY_UNCONSTRAINED,
+                "It has no name constraints: whoever gets hold of its key can impersonate any site to every client "
+                "that trusts it.",
+            )
+        )
+    if facts.not_after - now < SOON:
+        remarks.append(
+            (
+                Reason.AUTHORITY_EXPIRES_SOON,
+                f"It is valid until {facts.not_after:%Y-%m-%d %H:%M} UTC, and no certificate outlives it: rotate it.",
+            )
+        )
+    return tuple(remarks)
+
+
+def authority_claims(s: AuthoritySituation, last: Rest | None, failure: OperatorError | None) -> tuple[Claim, ...]:
+    """WellFormed, UpToDate, then Ready, Reconciling and Stalled.
+
+    last: how the pass ended, None when its steps were used up or it failed; failure: what it ran into.
+    """
+    ready = _ready(s, last, failure)
+    return (_well_formed(s), _up_to_date(s, last), *summary(ready, at_rest=last is not None))
+
+
+def _well_formed(s: AuthoritySituation) -> Claim:
+    facts = s.current.facts
+    if facts is None:
+        return unknown("WellFormed", Reason.NOT_CHECKED, "There is no root to look at.")
+    remarks = (*remarks_on(facts, s.now), *(one for one in s.current.warnings if one[0] is Reason.CHAIN_INCOMPLETE))
+    if remarks:
+        return no("WellFormed", remarks[0][0], f"{facts.subject}: " + " ".join(message for _, message in remarks))
+    return yes(
+        "WellFormed", Reason.WELL_FORMED, "Strict verifiers accept it, and it can sign for what it permits only."
+    )
+
+
+def _up_to_date(s: AuthoritySituation, last: Rest | None) -> Claim:
+    rotation = s.rotation
+    if rotation is not None:
+        reason = last.reason if last is not None and last.state is State.WAITING else Reason.ROTATING
+        doing = last.message if last is not None else "The rotation is under way."
+        return no("UpToDate", reason, f"{rotation.phase}: {doing} {_without_chain(s)}".strip())
+    if s.status.certificate is None:
+        return unknown("UpToDate", Reason.NOT_CHECKED, "There is no root yet.")
+    if is_edited(s):
+        return no(
+            "UpToDate",
+            Reason.ROTATION_PENDING,
+            "subject, privateKey or nameConstraints were edited; the root stays as it is until a rotation: kubectl -n "
+            f"{s.desired.key.namespace} annotate dca {s.desired.key.name} --overwrite devicecert.io/rotate=<a new "
+            "value>",
+        )
+    adopted = " as far as it was adopted" if s.status.origin is Origin.ADOPTED else ""
+    return yes("UpToDate", Reason.UP_TO_DATE, f"The root is what the spec asks for{adopted}.")
+
+
+def _without_chain(s: AuthoritySituation) -> str:
+    """The exception: these devices cannot be made acceptable to both sides at once."""
+    if s.rotation is None or not s.without_chain or s.rotation.phase is Phase.RETIRING:
+        return ""
+    told = ", ".join(s.without_chain[:4]) + ("…" if len(s.without_chain) > 4 else "")
+    return (
+        f"These devices send no chain ({told}): who trusts only the new root refuses them before they switch, who "
+        "trusts only the old one afterwards."
+    )
+
+
+def _ready(s: AuthoritySituation, last: Rest | None, failure: OperatorError | None) -> Claim:
+    known = s.status.certificate
+    if s.desired.paused:
+        return no("Ready", Reason.PAUSED, "Paused by the annotation devicecert.io/paused.")
+    if failure is not None and (known is None or not isinstance(failure, ClusterError)):
+        return no("Ready", failure.reason, failure.message)
+    if last is not None and last.state is State.HELD:
+        return no("Ready", last.reason, last.message)
+    if s.current.expired and s.current.problem is not None:
+        return no("Ready", s.current.problem.reason, s.current.problem.message)
+    if known is None:
+        return no("Ready", Reason.WORKING, "The root is being made.")
+    return yes(
+        "Ready", Reason.READY, f"Certificates are signed by {known.subject}, valid until {known.not_after:%Y-%m-%d}."
+    )
