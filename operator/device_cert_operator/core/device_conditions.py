@@ -19,6 +19,8 @@ UNDER_WAY = frozenset(
         Reason.WAITING_FOR_CERTIFICATE,
         Reason.INSTALLING,
         Reason.RENEWING,
+        Reason.AUTHORITY_NOT_READY,
+        Reason.ROTATING,
     }
 )
 PARTS = ("Reachable", "Identified", "Authenticated", "ClockInSync", "AddressCurrent", "Secure")

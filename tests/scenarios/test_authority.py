@@ -1,0 +1,265 @@
+"""A CertificateAuthority from YAML to trusted cameras, through everything that may happen to its root."""
+
+import asyncio
+import base64
+import subprocess
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from device_cert_operator.core.model import ObjectKey
+from device_simulator import SimulatedDevice
+from tests.support.ca import openssl_v1_root
+from tests.support.world import HTTPS, Object, World, openssl_accepts
+
+LOOPBACK = {"permittedIPRanges": ["127.0.0.0/8"]}
+
+
+def authority(**spec: Any) -> Object:
+    return {
+        "apiVersion": "devicecert.io/v1alpha1",
+        "kind": "CertificateAuthority",
+        "metadata": {"name": "site-ca"},
+        "spec": {"secretName": "site-root", "nameConstraints": LOOPBACK, **spec},
+    }
+
+
+def certificate(world: World, name: str = "gate", *devices: str, **spec: Any) -> Object:
+    return world.certificate(name, *devices, issuer={"authorityRef": {"name": "site-ca"}}, **spec)
+
+
+def wake(world: World, kind: str = "CertificateAuthority", name: str = "site-ca") -> None:
+    """Schedules run on the machine's clock; whoever shifts the other one says so."""
+    assert world.app is not None
+    world.app.queue.add(ObjectKey(kind, world.namespace, name))
+
+
+async def one_camera(world: World, *, camera: dict[str, Any] | None = None, **spec: Any) -> SimulatedDevice:
+    """A camera, its log-in, a CertificateAuthority, the operator; Secure."""
+    made = await world.camera("gate", **(camera or {}))
+    await world.credentials()
+    await world.apply(authority(**spec), world.device("gate"), certificate(world))
+    await world.start_operator()
+    await world.ready("gate")
+    await world.until("dca", "site-ca", "Ready", "True")
+    return made
+
+
+async def bundle(world: World, name: str = "site-ca-trust") -> list[str]:
+    """The certificates of ca.crt, each as PEM."""
+    text = (await world.get("configmap", name)).get("data", {}).get("ca.crt", "")
+    end = "-----END CERTIFICATE-----\n"
+    return [one + end for one in text.split(end) if one.strip()]
+
+
+async def secret_text(world: World, name: str, key: str = "tls.crt") -> str:
+    found = await world.get("secret", name)
+    return base64.b64decode(found.get("data", {}).get(key, "")).decode()
+
+
+async def rotation(world: World) -> Object:
+    return dict((await world.get("dca", "site-ca"))["status"].get("rotation") or {})
+
+
+async def phase(world: World, wanted: str | None, within: float = 20) -> None:
+    """Wait until the rotation is there; None: it is over."""
+    until = asyncio.get_running_loop().time() + within
+    while (seen := (await rotation(world)).get("phase")) != wanted:
+        if asyncio.get_running_loop().time() > until:
+            status = (await world.get("dca", "site-ca"))["status"]
+            raise AssertionError(f"{seen} is not {wanted}: {status}")
+        wake(world)
+        await asyncio.sleep(0.1)
+
+
+async def reason(world: World, kind: str, condition: str, status: str, wanted: str) -> str:
+    name = "site-ca" if kind == "dca" else "gate"
+    return str((await world.until(kind, name, condition, status, wanted))["message"])
+
+
+# ------------------------------------------------------------------------------------- made and adopted
+
+
+async def test_a_root_made_by_yaml_leads_a_camera_to_secure(world: World) -> None:
+    camera = await one_camera(world, subject={"organization": "Example", "commonName": "Example devices"})
+    [root] = await bundle(world)
+    world.root.write_text(root)
+    await world.becomes_trusted(camera)
+    found = await world.get("configmap", "site-ca-trust")
+    der = base64.b64decode(found["binaryData"]["cacert.crt"])
+    shown = subprocess.run(["openssl", "x509", "-inform", "DER"], input=der, capture_output=True, check=True)
+    assert shown.stdout.decode() == root
+    [owner] = found["metadata"]["ownerReferences"]
+    assert (owner["kind"], owner["name"]) == ("CertificateAuthority", "site-ca")
+    secret = await world.get("secret", "site-root")
+    assert secret["type"] == "kubernetes.io/tls"
+    assert secret["metadata"]["labels"] == {"devicecert.io/use": "ca"}
+    assert "ownerReferences" not in secret["metadata"]
+    status = (await world.get("dca", "site-ca"))["status"]
+    assert status["certificate"]["subject"] == "CN=Example devices,O=Example"
+    assert (status["origin"], status["trustBundle"]) == ("Made", "site-ca-trust")
+    told = await reason(world, "dca", "WellFormed", "True", "WellFormed")
+    assert "permits" in told
+    shown_by_kubectl = await world.kubectl("get", "dca,dcert")
+    assert "site-root" not in shown_by_kubectl
+    assert shown_by_kubectl.count("site-ca") == 3, "the issuer's name stands in the column of the certificate"
+
+
+async def test_nothing_is_written_once_it_is_settled(world: World) -> None:
+    await one_camera(world)
+    before = (await world.get("dca", "site-ca"))["metadata"]["resourceVersion"]
+    for _ in range(3):
+        wake(world)
+        await asyncio.sleep(0.2)
+    assert (await world.get("dca", "site-ca"))["metadata"]["resourceVersion"] == before
+
+
+async def test_a_root_made_by_openssl_is_adopted_and_what_is_unusual_is_told(world: World) -> None:
+    pair = await asyncio.to_thread(openssl_v1_root, world.folder)
+    world.root.write_bytes(pair.cert_pem)
+    await put_root(world, pair.cert_pem, pair.key_pem)
+    camera = await one_camera(world)
+    await world.becomes_trusted(camera)
+    status = (await world.get("dca", "site-ca"))["status"]
+    assert status["origin"] == "Adopted"
+    assert await secret_text(world, "site-root") == pair.cert_pem.decode()
+    told = await reason(world, "dca", "WellFormed", "False", "AuthorityLegacyForm")
+    assert "X.509 v1" in told
+    assert "browsers" in told
+    assert "no name constraints" in told
+
+
+async def put_root(world: World, crt: bytes, key: bytes, *, label: bool = True) -> None:
+    await world.apply(
+        {
+            "apiVersion": "v1",
+            "kind": "Secret",
+            "type": "kubernetes.io/tls",
+            "metadata": {"name": "site-root", "labels": {"devicecert.io/use": "ca"} if label else {}},
+            "stringData": {"tls.crt": crt.decode(), "tls.key": key.decode()},
+        }
+    )
+
+
+async def test_a_secret_that_nobody_offered_is_not_ours_until_it_is_labelled(world: World) -> None:
+    pair = await asyncio.to_thread(openssl_v1_root, world.folder)
+    await put_root(world, pair.cert_pem, pair.key_pem, label=False)
+    await world.apply(authority())
+    await world.start_operator()
+    told = await reason(world, "dca", "Stalled", "True", "SecretNotOurs")
+    line = told[told.index("kubectl ") :].removeprefix("kubectl ").split()
+    await world.kubectl(*line[2:])
+    await world.until("dca", "site-ca", "Ready", "True")
+    assert await secret_text(world, "site-root") == pair.cert_pem.decode()
+
+
+# ------------------------------------------------------------------------------------- damaged and edited
+
+
+async def test_a_deleted_root_is_told_and_never_made_anew(world: World) -> None:
+    camera = await one_camera(world)
+    saved = await world.get("secret", "site-root")
+    await world.kubectl("delete", "secret", "site-root")
+    told = await reason(world, "dca", "Stalled", "True", "CADeleted")
+    assert f"{world.namespace}/site-root is gone" in told
+    assert await world.get("secret", "site-root") == {}
+    first = camera.served_fingerprint
+    await world.kubectl("annotate", "dcert", "gate", "devicecert.io/renew=now")
+    await reason(world, "dcert", "Issued", "False", "AuthorityNotReady")
+    assert camera.served_fingerprint == first
+    events = await world.kubectl("get", "events", "-o", "custom-columns=R:.reason")
+    assert "CADeleted" in events
+    for field in ("uid", "resourceVersion", "creationTimestamp", "managedFields"):
+        saved["metadata"].pop(field, None)
+    await world.apply(saved)
+    await world.until("dca", "site-ca", "Ready", "True")
+    await world.holds(lambda: camera.served_fingerprint != first)
+    await world.ready("gate")
+
+
+async def test_another_root_in_the_secret_signs_nothing(world: World) -> None:
+    camera = await one_camera(world)
+    first, [root] = camera.served_fingerprint, await bundle(world)
+    pair = await asyncio.to_thread(openssl_v1_root, world.folder)
+    await put_root(world, pair.cert_pem, pair.key_pem)
+    await reason(world, "dca", "Stalled", "True", "CAReplaced")
+    assert await bundle(world) == [root]
+    assert camera.served_fingerprint == first
+
+
+async def test_a_damaged_root_is_told(world: World) -> None:
+    await one_camera(world)
+    await put_root(world, b"no certificate", b"no key")
+    told = await reason(world, "dca", "Stalled", "True", "CAUnreadable")
+    assert "Restore it" in told
+
+
+async def test_an_edit_never_makes_another_root(world: World) -> None:
+    await one_camera(world)
+    before = await secret_text(world, "site-root")
+    await world.apply(authority(subject={"organization": "Renamed"}))
+    told = await reason(world, "dca", "UpToDate", "False", "RotationPending")
+    assert "devicecert.io/rotate" in told
+    await world.until("dca", "site-ca", "Ready", "True")
+    assert await secret_text(world, "site-root") == before
+    await world.apply(authority())
+    await reason(world, "dca", "UpToDate", "True", "UpToDate")
+
+
+async def test_an_edited_bundle_is_put_right_and_a_foreign_one_is_left(world: World) -> None:
+    await one_camera(world)
+    right = await bundle(world)
+    await world.kubectl("patch", "configmap", "site-ca-trust", "-p", '{"data": {"ca.crt": "evil", "more": "x"}}')
+    until = asyncio.get_running_loop().time() + 10
+    while await bundle(world) != right:
+        assert asyncio.get_running_loop().time() < until
+        await asyncio.sleep(0.1)
+    assert list((await world.get("configmap", "site-ca-trust"))["data"]) == ["ca.crt"]
+    await world.kubectl("create", "configmap", "mine", "--from-literal=a=b")
+    await world.apply(authority(trustBundle={"configMapName": "mine"}))
+    await reason(world, "dca", "Stalled", "True", "ConfigMapNotOurs")
+    assert (await world.get("configmap", "mine"))["data"] == {"a": "b"}
+
+
+# ------------------------------------------------------------------------------------------- who may sign
+
+
+async def test_a_certificate_waits_for_its_authority(world: World) -> None:
+    await world.camera("gate")
+    await world.credentials()
+    await world.apply(world.device("gate"), certificate(world))
+    await world.start_operator()
+    told = await reason(world, "dcert", "Issued", "False", "AuthorityMissing")
+    assert f"{world.namespace}/site-ca" in told
+    await reason(world, "dcert", "Reconciling", "True", "AuthorityMissing")
+    await world.apply(authority())
+    await world.ready("gate")
+
+
+async def test_a_name_that_is_not_allowed_is_not_signed(world: World) -> None:
+    await world.camera("gate")
+    await world.credentials()
+    await world.apply(
+        authority(allowed={"ipRanges": ["10.0.0.0/8"], "dnsNames": ["*.example"]}),
+        world.device("gate"),
+        certificate(world),
+    )
+    await world.start_operator()
+    told = await reason(world, "dcert", "Stalled", "True", "NameNotAllowed")
+    assert world.address(1) in told
+    await world.apply(authority(allowed={"ipRanges": [f"{world.subnet}.0/24"]}))
+    await world.ready("gate")
+
+
+async def test_a_name_outside_the_root_s_constraints_is_not_signed(world: World) -> None:
+    await world.camera("gate")
+    await world.credentials()
+    plain = authority()
+    del plain["spec"]["nameConstraints"]
+    await world.apply(plain, world.device("gate"), certificate(world))
+    await world.start_operator()
+    await reason(world, "dcert", "Issued", "False", "CANameNotPermitted")
