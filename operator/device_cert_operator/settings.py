@@ -15,7 +15,8 @@ class Settings:
     namespaces: watched namespaces, empty for all. workers: keys worked on at once. sessions, sessions_per_subnet:
     device conversations at once, altogether and per /24 (IPv6: /64). full_check_every: each n-th check logs in.
     locate_rate: TLS probes a second while looking for moved devices. liveness_silence: a watch or a worker silent for
-    longer is dead. metrics_port: of /metrics, /healthz and /readyz;
+    longer is dead. cluster_issuers: ClusterIssuers of cert-manager that may be asked.
+    metrics_port: of /metrics, /healthz and /readyz;
     0 picks a free one.
     """
 
@@ -33,6 +34,7 @@ class Settings:
     log_format: str = "auto"
     log_level: str = "info"
     dry_run: bool = False
+    cluster_issuers: tuple[str, ...] = ()
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> "Settings":

@@ -16,7 +16,9 @@ from device_cert_operator.drivers.registry import driver_for
 from device_cert_operator.engine.queue import KeyedQueue
 from device_cert_operator.engine.workers import Limits, Workers, spread
 from device_cert_operator.kube.cache import Cache
+from device_cert_operator.kube.cert_manager import CertManager
 from device_cert_operator.kube.client import Cluster, Requests, load_configuration
+from device_cert_operator.kube.csrs import CSRs
 from device_cert_operator.kube.events import Events
 from device_cert_operator.kube.intake import Intake
 from device_cert_operator.kube.relist import Lister
@@ -106,6 +108,8 @@ async def build(settings: Settings, kubeconfig: str | None, clock: Clock) -> App
         secrets=Secrets(requests, cache, intake),
         roots=Roots(requests, intake),
         events=Events(requests, clock),
+        csrs=CSRs(requests, intake),
+        cert_manager=CertManager(requests),
         clock=clock,
         settings=settings,
         probe=probe,

@@ -16,15 +16,19 @@ from device_cert_operator.core.model import (
     AddressPolicy,
     AuthorityIssuer,
     CASecretIssuer,
+    CertManagerIssuer,
     ClockPolicy,
     DesiredCertificate,
     DesiredDevice,
+    ExternalIssuer,
     IdentityPins,
     Issuer,
     KeyAlgorithm,
+    KeySource,
     Management,
     ObjectKey,
     OnKeyChange,
+    ProvidedIssuer,
     RebootPolicy,
     Reference,
     Security,
@@ -129,6 +133,8 @@ def _certificate(obj: Object, key: ObjectKey) -> DesiredCertificate:
         include_device_addresses=spec.flag("includeDeviceAddresses", True),
         algorithm=private_key.choice("algorithm", KeyAlgorithm.AUTO),
         key_size=private_key.number("size", None),
+        key_source=private_key.choice("source", KeySource.OPERATOR),
+        allow_gap=spec.flag("allowGap", False),
         duration=spec.duration("duration", timedelta(hours=2160)),
         renew_before=spec.duration("renewBefore", None),
         renew_before_percentage=spec.number("renewBeforePercentage", None),
@@ -154,6 +160,18 @@ def subject_fields(subject: Part, common_name: str | None) -> SubjectFields:
 def _issuer(issuer: Part) -> Issuer:
     if issuer.part("authorityRef").given:
         return AuthorityIssuer(issuer.part("authorityRef").text("name"))
+    if (part := issuer.part("certManagerRef")).given:
+        return CertManagerIssuer(
+            part.text("name"), part.text_or_none("kind") or "Issuer", part.text_or_none("group") or "cert-manager.io"
+        )
+    if (part := issuer.part("external").part("certificateRef")).given:
+        return ExternalIssuer(
+            Reference(
+                part.text_or_none("kind") or "ConfigMap", part.text("name"), part.text_or_none("key") or "tls.crt"
+            )
+        )
+    if (part := issuer.part("provided").part("secretRef")).given:
+        return ProvidedIssuer(part.text("name"))
     return CASecretIssuer(issuer.part("caSecretRef").text("name"))
 
 

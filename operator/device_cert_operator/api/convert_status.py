@@ -25,6 +25,7 @@ from device_cert_operator.api.tolerant import (
     time_or_none,
 )
 from device_cert_operator.core.model import ClockSource, Condition, DeviceIdentity, RevisionRef
+from device_cert_operator.core.requests import CSR_KEY
 from device_cert_operator.core.status import (
     Activating,
     AddressStatus,
@@ -39,6 +40,7 @@ from device_cert_operator.core.status import (
     MemberStatus,
     OwnerRef,
     RebootStatus,
+    RequestStatus,
     RevisionState,
     ServedStatus,
 )
@@ -87,6 +89,7 @@ def certificate_status(obj: Document) -> CertificateStatus:
         attempts=Attempts(integer(status.get("failedAttempts"), 0), time_or_none(status.get("nextAttemptTime"))),
         last_failure_at=time_or_none(status.get("lastFailureTime")),
         handled_renew=text_or_none(part_of(status, "handledRequests"), "renew"),
+        request=readable(_request, status.get("certificateRequest")),
         conditions=readable_items(read_condition, status.get("conditions")),
     )
 
@@ -274,6 +277,7 @@ def certificate_status_document(status: CertificateStatus) -> dict[str, Any]:
         }
         if effective
         else None,
+        "certificateRequest": _request_document(status.request),
         "deviceNames": _device_names(status),
         "devices": [_member_document(member) for member in status.members],
         "renewalTime": build_time(status.renewal_at),
@@ -282,6 +286,33 @@ def certificate_status_document(status: CertificateStatus) -> dict[str, Any]:
         "lastFailureTime": build_time(status.last_failure_at),
         "handledRequests": {"renew": status.handled_renew},
         "conditions": [condition_document(condition) for condition in status.conditions],
+    }
+
+
+def _request(part: Document) -> RequestStatus:
+    return RequestStatus(
+        integer(part.get("number"), 0),
+        texts(part.get("names")),
+        needed_text(part, "algorithm"),
+        needed_text(part, "inputHash"),
+        needed_time(part, "time"),
+        text_or_none(part, "publicKeySHA256"),
+        text(part, "configMap"),
+    )
+
+
+def _request_document(request: RequestStatus | None) -> dict[str, Any] | None:
+    if request is None:
+        return None
+    return {
+        "number": request.number,
+        "names": list(request.names),
+        "algorithm": request.key_type,
+        "configMap": request.config_map,
+        "key": CSR_KEY,
+        "publicKeySHA256": request.public_key_sha256,
+        "inputHash": request.input_hash,
+        "time": build_time(request.since),
     }
 
 

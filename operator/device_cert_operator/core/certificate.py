@@ -16,17 +16,32 @@ from device_cert_operator.core.conditions import find, status_of
 from device_cert_operator.core.installation import key_type_of
 from device_cert_operator.core.model import (
     AddressPolicy,
+    CertManagerIssuer,
     DesiredCertificate,
     DesiredDevice,
+    ExternalIssuer,
     KeyAlgorithm,
+    KeySource,
     KeyType,
     Names,
+    ProvidedIssuer,
     Revision,
     RevisionRef,
     names_of,
 )
+from device_cert_operator.core.requests import (
+    Answer,
+    CSRState,
+    NotSigned,
+    Signed,
+    csr_is_answered,
+    makes_requests,
+    signs_itself,
+    why_csr_unfit,
+    why_stale,
+)
 from device_cert_operator.core.schedule import TURN_LASTS, effective_renew_before, fraction_of, renewal_time
-from device_cert_operator.core.status import CertificateStatus, DeviceStatus, MemberStatus
+from device_cert_operator.core.status import CertificateStatus, DeviceStatus, MemberStatus, RequestStatus
 from device_cert_operator.core.steps import Rest, State
 from device_cert_operator.errors import OperatorError
 from device_cert_operator.reasons import Reason
@@ -92,7 +107,9 @@ class AuthorityState:
 class CertificateSituation:
     """One look. revisions: all that exist, by number. copied: the fingerprint in `secretName`, None when absent.
 
-    live_uids: Devices of the namespace that exist.
+    live_uids: Devices of the namespace that exist. csr: what stands in the CSR's ConfigMap. answer: of whoever signs,
+    to the open request; with a provided certificate always. pending_keys: Secrets with keys that no request needs now.
+    highest: the highest number that a revision of this name ever had, whoever owned it.
     """
 
     desired: DesiredCertificate
@@ -103,6 +120,10 @@ class CertificateSituation:
     authority: AuthorityState
     live_uids: frozenset[str] = frozenset()
     copied: str | None = None
+    csr: CSRState | None = None
+    answer: Answer | None = None
+    pending_keys: tuple[str, ...] = ()
+    highest: int = 0
 
     @property
     def wanted(self) -> Revision | None:
@@ -153,7 +174,82 @@ class WriteCopy:
     revision: Revision
 
 
-CertificateStep = RecordRenew | Issue | GiveTurn | DeleteRevision | WriteCopy
+@dataclass(frozen=True, slots=True)
+class BeginRequest:
+    """Ask for a CSR: of the device, or of ourselves. It is remembered first."""
+
+    reason: Reason
+    message: str
+    request: RequestStatus
+
+
+@dataclass(frozen=True, slots=True)
+class MakeCSR:
+    """Make a key, store it, and publish a CSR for it."""
+
+    request: RequestStatus
+
+
+@dataclass(frozen=True, slots=True)
+class RecordCSR:
+    """The CSR is there: remember its key."""
+
+    request: RequestStatus
+
+
+@dataclass(frozen=True, slots=True)
+class IssueForCSR:
+    """Sign the CSR with our own CA, and publish the revision."""
+
+    reason: Reason
+    message: str
+    request: RequestStatus
+
+
+@dataclass(frozen=True, slots=True)
+class Submit:
+    """Hand the CSR to cert-manager."""
+
+    request: RequestStatus
+
+
+@dataclass(frozen=True, slots=True)
+class Publish:
+    """Publish the chain that came back, or that was provided (request None), as a revision."""
+
+    reason: Reason
+    message: str
+    request: RequestStatus | None
+    input_hash: str
+
+
+@dataclass(frozen=True, slots=True)
+class DropRequest:
+    """The revision of the open request is published, or nobody needs one: forget it."""
+
+
+@dataclass(frozen=True, slots=True)
+class DropKey:
+    """Delete a stored key that no request needs."""
+
+    secret: str
+
+
+CertificateStep = (
+    RecordRenew
+    | Issue
+    | GiveTurn
+    | DeleteRevision
+    | WriteCopy
+    | BeginRequest
+    | MakeCSR
+    | RecordCSR
+    | IssueForCSR
+    | Submit
+    | Publish
+    | DropRequest
+    | DropKey
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,11 +304,25 @@ def input_hash(s: CertificateSituation, names: Names) -> str:
         "names": sorted((*desired.dns_names, *desired.ip_addresses)),
         "addresses": desired.include_device_addresses,
         "devices": sorted(desired.devices),
-        "key": [desired.algorithm, desired.key_size],
+        "key": [desired.algorithm, desired.key_size, desired.key_source],
+        "issuer": _issuer_words(desired),
         "duration": desired.duration.total_seconds(),
         "renew": s.status.handled_renew,
     }
     return f"{_digest(shape)}-{_digest([*names.all, s.authority.fingerprint])}"
+
+
+def _issuer_words(desired: DesiredCertificate) -> list[str]:
+    """What of the issuer makes a new certificate when it changes. A CA's certificate is in the other half."""
+    match desired.issuer:
+        case CertManagerIssuer(name, kind, group):
+            return ["cert-manager", name, kind, group]
+        case ExternalIssuer():
+            return ["external"]
+        case ProvidedIssuer():
+            return ["provided"]
+        case _:
+            return ["ca"]
 
 
 def _digest(value: object) -> str:
@@ -227,6 +337,10 @@ def why_issue(s: CertificateSituation) -> tuple[Reason, str] | None:
     revision = s.wanted
     if revision is None:
         return Reason.FIRST_ISSUE, "There is no certificate yet."
+    if _another_is_provided(s, revision):
+        return Reason.REPLACEMENT_PROVIDED, "Another certificate was provided."
+    if (lost := _key_lost_by(s, revision)) is not None:
+        return Reason.DEVICE_KEY_LOST, f"Device {lost} lost its key: no certificate for it will ever fit again."
     names = wanted_names(s)
     if missing := names.missing_from(revision.facts):
         return Reason.NAMES_CHANGED, f"The certificate does not cover {', '.join(missing[:4])}."
@@ -268,6 +382,14 @@ def with_allowed_names(s: CertificateSituation) -> CertificateSituation:
     return replace(s, authority=replace(s.authority, problem=problem))
 
 
+def _another_is_provided(s: CertificateSituation, revision: Revision) -> bool:
+    return (
+        isinstance(s.desired.issuer, ProvidedIssuer)
+        and isinstance(s.answer, Signed)
+        and s.answer.facts.fingerprint != revision.facts.fingerprint
+    )
+
+
 def renewal_at(desired: DesiredCertificate, revision: Revision) -> datetime:
     """When this revision is renewed."""
     facts = revision.facts
@@ -295,19 +417,132 @@ def _renew_request(s: CertificateSituation, members: tuple[MemberStatus, ...]) -
     return RecordRenew(request) if request is not None and request != s.status.handled_renew else None
 
 
-def _issue(s: CertificateSituation, members: tuple[MemberStatus, ...]) -> Issue | Rest | None:
-    """Issue, if there is a reason, a device known to be there, a usable CA, and no back-off."""
+def plan_issue(s: CertificateSituation) -> CertificateStep | Rest | None:
+    """The next step towards a new revision, or what it waits for; None when none is wanted, or not yet again."""
     why = why_issue(s)
     if why is None:
         return None
     if not any(member.identified for member in s.members if not member.claimed_by):
         return None if s.wanted else _no_device(s)
-    if s.authority.problem is not None:
-        return None
+    if isinstance(s.desired.issuer, ProvidedIssuer):
+        return _provided(s, why)
+    if signs_itself(s.desired) and s.authority.problem is not None:
+        return Rest(State.HELD, s.authority.problem.reason, s.authority.problem.message)
     if s.status.attempts.next_at is not None and s.now < s.status.attempts.next_at:
-        return None
+        return _last_failure(s)
+    if makes_requests(s.desired):
+        return _next_for_request(s, why)
     names = wanted_names(s)
     return Issue(why[0], why[1], names, choose_key_type(s), input_hash(s, names))
+
+
+def _issue(s: CertificateSituation, members: tuple[MemberStatus, ...]) -> CertificateStep | None:
+    """A step towards a new revision. What only waits does not keep an older revision from being served."""
+    step = plan_issue(s)
+    return None if isinstance(step, Rest) else step
+
+
+def _held_issue(s: CertificateSituation, members: tuple[MemberStatus, ...]) -> Rest | None:
+    """The first revision cannot be made now."""
+    step = plan_issue(s) if s.wanted is None else None
+    return step if isinstance(step, Rest) else None
+
+
+def _last_failure(s: CertificateSituation) -> Rest:
+    failed = find(s.status.conditions, "Issued")
+    message = failed.message if failed else "The last attempt failed; another follows."
+    reason = Reason(failed.reason) if failed and failed.reason in set(Reason) else Reason.ISSUANCE_FAILED
+    return Rest(State.WAITING, reason, message)
+
+
+def _provided(s: CertificateSituation, why: tuple[Reason, str]) -> CertificateStep | Rest:
+    """Nothing is renewed here: somebody else puts another certificate into the Secret, in time."""
+    match s.answer:
+        case None:
+            return Rest(State.WAITING, Reason.WORKING, "The provided certificate is being read.")
+        case NotSigned(reason, message):
+            return Rest(State.HELD, reason, message)
+        case Signed(_, problem) if problem is not None:
+            return Rest(State.HELD, problem.reason, problem.message)
+        case Signed(facts) if s.wanted is None or facts.fingerprint != s.wanted.facts.fingerprint:
+            return Publish(why[0], why[1], None, input_hash(s, wanted_names(s)))
+        case Signed(facts):
+            return Rest(
+                State.HELD,
+                Reason.REPLACEMENT_NEEDED,
+                f"{why[1]} It is valid until {facts.not_after:%Y-%m-%d %H:%M} UTC: put another one, with its key, into "
+                f"Secret {s.desired.key.namespace}/{s.desired.issuer.secret}.",  # type: ignore[union-attr]
+            )
+
+
+def _next_for_request(s: CertificateSituation, why: tuple[Reason, str]) -> CertificateStep | Rest:
+    """CSR asked for → there → recorded → fit → signed → published; a stale request begins anew."""
+    names = wanted_names(s)
+    hashed = input_hash(s, names)
+    request = s.status.request
+    if request is None or (s.wanted is not None and request.number <= s.wanted.number):
+        return BeginRequest(why[0], why[1], _new_request(s, names, hashed))
+    if (stale := why_stale(request, s.csr, s.desired, names, hashed)) is not None:
+        return BeginRequest(stale[0], stale[1], _new_request(s, names, hashed))
+    by_device = s.desired.key_source is KeySource.DEVICE
+    if s.csr is None or not csr_is_answered(request, s.csr, _device_uid(s) if by_device else ""):
+        if not by_device:
+            return MakeCSR(request)
+        return Rest(State.WAITING, Reason.WAITING_FOR_CSR, f"Device {s.members[0].name} is to make a key and a CSR.")
+    if (unfit := why_csr_unfit(s.csr, request, s.desired)) is not None:
+        return Rest(State.HELD, *unfit)
+    if s.csr.facts is not None and request.public_key_sha256 != s.csr.facts.public_key_sha256:
+        return RecordCSR(replace(request, public_key_sha256=s.csr.facts.public_key_sha256))
+    if signs_itself(s.desired):
+        return IssueForCSR(why[0], why[1], request)
+    match s.answer:
+        case None:
+            return Submit(request)
+        case NotSigned(reason, message, final, again):
+            if again:
+                return BeginRequest(reason, message, _new_request(s, names, hashed))
+            return Rest(State.HELD if final else State.WAITING, reason, message)
+        case Signed(_, problem) if problem is not None:
+            return Rest(State.HELD, problem.reason, problem.message)
+        case Signed():
+            return Publish(why[0], why[1], request, request.input_hash)
+
+
+def _new_request(s: CertificateSituation, names: Names, hashed: str) -> RequestStatus:
+    """The next number: above every revision's and every earlier request's."""
+    last = s.status.request.number if s.status.request else 0
+    return RequestStatus(
+        max(last, s.highest, *(revision.number for revision in s.revisions)) + 1,
+        names.all,
+        str(choose_key_type(s)),
+        hashed,
+        s.now,
+        config_map=f"{s.desired.key.name}-csr",
+    )
+
+
+def _device_uid(s: CertificateSituation) -> str:
+    device = s.members[0].desired if s.members else None
+    return device.uid if device else "?"
+
+
+def _key_lost_by(s: CertificateSituation, revision: Revision) -> str | None:
+    """The device that says that it holds no key for this certificate."""
+    for member in s.members:
+        failed = member.status.revision.failed
+        if failed is not None and failed.reason == Reason.DEVICE_KEY_LOST and failed.revision == revision.ref:
+            return member.name
+    return None
+
+
+def _done_request(s: CertificateSituation, members: tuple[MemberStatus, ...]) -> DropRequest | DropKey | None:
+    """What a request leaves behind once its revision is published, or another one took its place."""
+    request = s.status.request
+    if request is not None and (
+        not makes_requests(s.desired) or (s.wanted is not None and request.number <= s.wanted.number)
+    ):
+        return DropRequest()
+    return DropKey(s.pending_keys[0]) if s.pending_keys else None
 
 
 def _no_device(s: CertificateSituation) -> Rest:
@@ -322,18 +557,6 @@ def _no_device(s: CertificateSituation) -> Rest:
     if missing and len(missing) == len(s.members):
         return Rest(State.WAITING, Reason.DEVICE_MISSING, f"There is no Device {', '.join(missing[:4])} here.")
     return Rest(State.WAITING, Reason.WAITING_FOR_DEVICE, "No device has answered and been recognised yet.")
-
-
-def _held_issue(s: CertificateSituation, members: tuple[MemberStatus, ...]) -> Rest | None:
-    """A new revision is needed and cannot be made; what exists still serves, so turns go on if there is a revision."""
-    if why_issue(s) is None or s.wanted is not None:
-        return None
-    if s.authority.problem is not None:
-        return Rest(State.HELD, s.authority.problem.reason, s.authority.problem.message)
-    failed = find(s.status.conditions, "Issued")
-    message = failed.message if failed else "The last attempt failed; another follows."
-    reason = Reason(failed.reason) if failed and failed.reason in set(Reason) else Reason.ISSUANCE_FAILED
-    return Rest(State.WAITING, reason, message)
 
 
 # ------------------------------------------------------------------------------------------------ turns
@@ -479,6 +702,7 @@ def _waits(s: CertificateSituation, members: tuple[MemberStatus, ...]) -> Rest |
 CHOICES: tuple[Callable[[CertificateSituation, tuple[MemberStatus, ...]], CertificateStep | Rest | None], ...] = (
     _paused,
     _renew_request,
+    _done_request,
     _issue,
     _held_issue,
     _turn,

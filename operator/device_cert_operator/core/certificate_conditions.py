@@ -1,6 +1,6 @@
 """The conditions of a DeviceCertificate, from one situation, its plan, and what the last step ran into."""
 
-from device_cert_operator.core.certificate import CertificatePlan, CertificateSituation, why_issue
+from device_cert_operator.core.certificate import CertificatePlan, CertificateSituation, plan_issue, why_issue
 from device_cert_operator.core.conditions import Claim, no, summary, unknown, yes
 from device_cert_operator.core.status import MemberStatus
 from device_cert_operator.core.steps import Rest, State
@@ -26,8 +26,9 @@ def _issued(s: CertificateSituation, plan: CertificatePlan, failure: OperatorErr
         problem = failure or s.authority.problem
         if problem is not None:
             return no("Issued", problem.reason, problem.message)
-        if s.wanted is None and isinstance(plan.next, Rest):
-            return no("Issued", plan.next.reason, plan.next.message)
+        waits = plan_issue(s)
+        if isinstance(waits, Rest):
+            return no("Issued", waits.reason, waits.message)
     if s.wanted is None:
         return no("Issued", Reason.WORKING, "The first certificate is being issued.")
     warnings = " ".join(message for _, message in s.authority.warnings)

@@ -57,6 +57,7 @@ WELL = frozenset(
         Reason.CONFIRMATION_NEEDED,
         Reason.TRUST_PUBLISHED,
         Reason.CHAIN_NOT_TAKEN,
+        Reason.REPLACEMENT_PROVIDED,
     }
 )
 
@@ -71,6 +72,11 @@ RECONCILING = frozenset(
         Reason.WAITING_FOR_TURN,
         Reason.WAITING_FOR_DEVICE,
         Reason.WAITING_FOR_CERTIFICATE,
+        Reason.WAITING_FOR_CSR,
+        Reason.WAITING_FOR_APPROVAL,
+        Reason.WAITING_FOR_ISSUER,
+        Reason.REQUEST_FAILED,
+        Reason.CERT_MANAGER_MISSING,
         Reason.INSTALLING,
         Reason.ROLLING_BACK,
         Reason.RENEWING,

@@ -495,7 +495,31 @@ class AuthorityIssuer:
     name: str
 
 
-Issuer = CASecretIssuer | AuthorityIssuer
+@dataclass(frozen=True, slots=True)
+class CertManagerIssuer:
+    """An issuer of cert-manager. kind: `Issuer`, `ClusterIssuer`, or one of another group."""
+
+    name: str
+    kind: str = "Issuer"
+    group: str = "cert-manager.io"
+
+
+@dataclass(frozen=True, slots=True)
+class ExternalIssuer:
+    """Somebody outside, who is given a CSR and puts the signed chain into this ConfigMap or Secret."""
+
+    certificate_ref: Reference
+
+
+@dataclass(frozen=True, slots=True)
+class ProvidedIssuer:
+    """Certificate and key made elsewhere, in a Secret of the namespace."""
+
+    secret: str
+
+
+OwnCAIssuer = CASecretIssuer | AuthorityIssuer
+Issuer = OwnCAIssuer | CertManagerIssuer | ExternalIssuer | ProvidedIssuer
 
 
 @dataclass(frozen=True, slots=True)
@@ -515,6 +539,7 @@ class DesiredCertificate:
     algorithm: KeyAlgorithm = KeyAlgorithm.AUTO
     key_size: int | None = None
     key_source: KeySource = KeySource.OPERATOR
+    allow_gap: bool = False
     duration: timedelta = timedelta(hours=2160)
     renew_before: timedelta | None = None
     renew_before_percentage: int | None = None
@@ -540,6 +565,7 @@ class Revision:
     given_to: uids of Devices that were given a turn on it. authority_fingerprint: the CA certificate that signed it.
     anchors_der: the trust anchors of verdicts, as far as the Secret holds them; two during a rotation.
     sent: fingerprints of the certificates that a device sends after the leaf.
+    has_key: the Secret holds the key; else the device made it.
     """
 
     number: int
@@ -551,6 +577,7 @@ class Revision:
     given_to: frozenset[str] = frozenset()
     anchors_der: tuple[bytes, ...] = field(default=(), repr=False)
     sent: frozenset[str] = frozenset()
+    has_key: bool = True
 
     @property
     def ref(self) -> RevisionRef:

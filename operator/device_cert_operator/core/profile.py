@@ -107,6 +107,11 @@ def plan_leaf(
     )
 
 
+def csr_subject(asked: SubjectFields, names: Names) -> tuple[tuple[str, str], ...]:
+    """The subject that a CSR asks for. Raises InvalidSpec."""
+    return _subject(asked, names, constrained=False)
+
+
 def why_authority_expires_soon(desired: DesiredCertificate, ca: AuthorityFacts, now: datetime) -> str | None:
     """The sentence for AuthorityExpiresSoon: the CA ends before two renewals would."""
     before = effective_renew_before(desired.duration, desired.renew_before, desired.renew_before_percentage)

@@ -164,6 +164,23 @@ class EffectiveStatus:
 
 
 @dataclass(frozen=True, slots=True)
+class RequestStatus:
+    """A CSR that is asked for, or waits for its signature; gone once the revision of its number is published.
+
+    names: asked for. key_type: a `KeyType`. input_hash: of the revision to be. public_key_sha256: of the CSR, once one
+    was seen: if the CSR is gone afterwards, its key is lost. config_map: where the CSR stands, for people.
+    """
+
+    number: int
+    names: tuple[str, ...]
+    key_type: str
+    input_hash: str
+    since: datetime
+    public_key_sha256: str | None = None
+    config_map: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class CertificateStatus:
     """`DeviceCertificate.status`. revision: the wanted revision's number, 0 before the first."""
 
@@ -176,4 +193,5 @@ class CertificateStatus:
     attempts: Attempts = Attempts()
     last_failure_at: datetime | None = None
     handled_renew: str | None = None
+    request: RequestStatus | None = None
     conditions: tuple[Condition, ...] = field(default=())

@@ -8,7 +8,15 @@ from dataclasses import replace
 from enum import Enum, auto
 
 from device_cert_operator.core.authority_model import AuthorityStatus
-from device_cert_operator.core.model import AuthorityIssuer, CASecretIssuer, Issuer, ObjectKey, Revision
+from device_cert_operator.core.model import (
+    AuthorityIssuer,
+    CASecretIssuer,
+    ExternalIssuer,
+    Issuer,
+    ObjectKey,
+    ProvidedIssuer,
+    Revision,
+)
 from device_cert_operator.core.status import CertificateStatus, DeviceStatus
 from device_cert_operator.kube.revisions import secret_view
 from device_cert_operator.kube.views import (
@@ -45,6 +53,7 @@ class Cache:
         self._secrets: dict[SecretKey, SecretView] = {}
         self._listing: dict[tuple[str, str], set[ObjectKey]] = defaultdict(set)
         self._by_issuer: dict[tuple[str, Issuer], set[ObjectKey]] = defaultdict(set)
+        self._by_source: dict[tuple[str, str, str], set[ObjectKey]] = defaultdict(set)
         self._by_root: dict[tuple[str, str], set[SecretKey]] = defaultdict(set)
         self._by_login: dict[tuple[str, str], set[ObjectKey]] = defaultdict(set)
         self._revisions: dict[tuple[str, str], dict[str, Revision]] = defaultdict(dict)
@@ -96,6 +105,10 @@ class Cache:
     def using_authority(self, namespace: str, name: str) -> tuple[ObjectKey, ...]:
         """The DeviceCertificates that this CertificateAuthority signs for."""
         return tuple(self._by_issuer.get((namespace, AuthorityIssuer(name)), ()))
+
+    def waiting_for(self, namespace: str, kind: str, name: str) -> tuple[ObjectKey, ...]:
+        """The DeviceCertificates whose certificate comes by this Secret or ConfigMap."""
+        return tuple(self._by_source.get((namespace, kind, name), ()))
 
     def revisions_under(self, namespace: str, root_fingerprint: str) -> tuple[Revision, ...]:
         """The revisions that this CA certificate signed, of whatever owner."""
@@ -223,6 +236,8 @@ class Cache:
             for device in view.desired.devices:
                 self._listing[view.key.namespace, device].add(view.key)
             self._by_issuer[view.key.namespace, view.desired.issuer].add(view.key)
+            if (source := _source_of(view.desired.issuer)) is not None:
+                self._by_source[view.key.namespace, *source].add(view.key)
         if old is None or old.uid != view.uid or old.desired != view.desired:
             return Change.SPEC
         return Change.STATUS if _turns(old.status) != _turns(view.status) else Change.NONE
@@ -270,6 +285,8 @@ class Cache:
             for device in view.desired.devices:
                 _discard(self._listing, (key.namespace, device), key)
             _discard(self._by_issuer, (key.namespace, view.desired.issuer), key)
+            if (source := _source_of(view.desired.issuer)) is not None:
+                _discard(self._by_source, (key.namespace, *source), key)
         return True
 
     def _drop_secret(self, key: SecretKey) -> bool:
@@ -286,6 +303,17 @@ class Cache:
         return True
 
 
+def _source_of(issuer: Issuer) -> tuple[str, str] | None:
+    """(kind, name) of the object by which a certificate comes from outside."""
+    match issuer:
+        case ExternalIssuer(reference):
+            return reference.kind, reference.name
+        case ProvidedIssuer(secret):
+            return "Secret", secret
+        case _:
+            return None
+
+
 def _matters(status: DeviceStatus) -> tuple[object, ...]:
     """What a DeviceCertificate reads of a Device."""
     return (
@@ -300,7 +328,7 @@ def _matters(status: DeviceStatus) -> tuple[object, ...]:
 
 def _turns(status: CertificateStatus) -> tuple[object, ...]:
     """What a Device reads of a DeviceCertificate."""
-    return tuple((member.name, member.turn) for member in status.members)
+    return *((member.name, member.turn) for member in status.members), status.request
 
 
 def _signs(status: AuthorityStatus) -> tuple[object, ...]:

@@ -62,6 +62,7 @@ def read_revision(obj: Object, certificates: tuple[bytes, ...], notes: dict[str,
             given_to=frozenset(uid for uid in notes.get(GIVEN_TO, "").split(",") if uid),
             anchors_der=_certificates(obj, "ca.crt"),
             sent=frozenset(fingerprint(der) for der in certificates[1:]),
+            has_key=bool((obj.get("data") or {}).get("tls.key")),
         )
     except (KeyError, ValueError, OperatorError):
         return None
@@ -98,7 +99,7 @@ def revision_secret(
         },
         "type": REVISION_TYPE,
         "immutable": True,
-        "data": encode({"tls.crt": tls_crt, "ca.crt": ca_crt, "tls.key": tls_key}),
+        "data": encode({"tls.crt": tls_crt, "ca.crt": ca_crt} | ({"tls.key": tls_key} if tls_key else {})),
     }
 
 

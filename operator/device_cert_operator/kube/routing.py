@@ -85,8 +85,16 @@ def after_secret(cache: Cache, view: SecretView, change: Change) -> list[ObjectK
             return _with_secret(cache, view)
         case "revision":
             return [*_owners(cache, view), *_rotating(cache, namespace)]
-        case "copy":
+        case "copy" | "pending-key":
             return _owners(cache, view)
+        case "csr":
+            owners = _owners(cache, view)
+            return [*owners, *(key for owner in owners for key in device_keys_of(cache.certificate(owner)))]
+        case "certificate":
+            return [
+                *cache.waiting_for(namespace, view.kind, name),
+                *(one.key for one in cache.all_devices() if _reads(one.desired, view)),
+            ]
         case _:
             return [one.key for one in cache.all_devices() if _reads(one.desired, view)]
 

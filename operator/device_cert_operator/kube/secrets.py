@@ -31,7 +31,7 @@ class CASecret:
 
 @dataclass(frozen=True, slots=True)
 class RevisionMaterial:
-    """A revision with its key, for a device. chain_der: without the leaf and without roots."""
+    """A revision for a device. chain_der: without the leaf and without roots. Keys are empty where the device's."""
 
     leaf_der: bytes = field(repr=False)
     chain_der: tuple[bytes, ...] = field(repr=False)
@@ -82,6 +82,32 @@ class Secrets:
             )
         return pem_to_ders(data)
 
+    async def read_returned(self, namespace: str, reference: Reference) -> tuple[bytes, bytes | None] | None:
+        """What an outside CA signed: (chain, the CA where it is given) as PEM; None when nothing is there yet.
+
+        Raises MissingReference (SecretNotShared), ClusterError.
+        """
+        key = reference.key or "tls.crt"
+        try:
+            found = await self._shared(reference, namespace, "certificate", Reason.CONFIG_MAP_MISSING)
+        except MissingReference as error:
+            if error.reason is Reason.CONFIG_MAP_MISSING:
+                return None
+            raise
+        chain = decode(found, key)
+        return (chain, decode(found, "ca.crt") if key != "ca.crt" else None) if chain else None
+
+    async def read_pair(self, namespace: str, name: str) -> tuple[bytes, bytes, bytes | None]:
+        """A provided certificate: (chain, key, the CA where it is given) as PEM. Raises MissingReference."""
+        found = await self._shared(Reference("Secret", name), namespace, "certificate", Reason.SECRET_MISSING)
+        chain, key = decode(found, "tls.crt"), decode(found, "tls.key")
+        if not chain or not key:
+            raise MissingReference(
+                f"Secret {namespace}/{name} needs tls.crt (the certificate, then its issuers) and tls.key.",
+                reason=Reason.SECRET_INCOMPLETE,
+            )
+        return chain, key, decode(found, "ca.crt")
+
     async def read_revision(self, namespace: str, name: str) -> RevisionMaterial:
         """A revision with its key. Raises MissingReference, ClusterError."""
         try:
@@ -89,10 +115,12 @@ class Secrets:
         except NotFound:
             raise MissingReference(f"Revision Secret {namespace}/{name} is gone; another follows.") from None
         crt, ca, key = decode(secret, "tls.crt"), decode(secret, "ca.crt"), decode(secret, "tls.key")
-        if not crt or not key:
+        if not crt:
             raise MissingReference(f"Revision Secret {namespace}/{name} is not whole; another follows.")
         chain = pem_to_ders(crt)
-        return RevisionMaterial(chain[0], chain[1:], read_key(key).pkcs8_der(), crt, ca or b"", key)
+        return RevisionMaterial(
+            chain[0], chain[1:], read_key(key).pkcs8_der() if key else b"", crt, ca or b"", key or b""
+        )
 
     async def _shared(self, reference: Reference, namespace: str, use: str, missing: Reason) -> Object:
         """An object that its owner labelled for this use."""
@@ -135,13 +163,17 @@ class Secrets:
         tls_key: bytes,
         input_hash: str,
         authority_fingerprint: str,
+        number: int | None = None,
     ) -> Revision:
-        """Publish under the next number. A Secret that is there already is ours only with equal owner and inputs.
+        """Publish under the next number, or the one given.
+
+        A Secret that is there already is ours only with equal owner and inputs.
 
         Raises Conflict when the number was taken by something else, ClusterError.
         """
-        number = self._cache.highest_revision(owner.key.namespace, owner.key.name) + 1
-        for _ in range(2):
+        fixed = number is not None
+        number = number or self._cache.highest_revision(owner.key.namespace, owner.key.name) + 1
+        for _ in range(1 if fixed else 2):
             manifest = revision_secret(
                 namespace=owner.key.namespace,
                 owner_name=owner.key.name,

@@ -21,6 +21,8 @@ NUMBER = "devicecert.io/number"
 INPUT_HASH = "devicecert.io/input-hash"
 AUTHORITY = "devicecert.io/authority-sha256"
 GIVEN_TO = "devicecert.io/given-to"
+DEVICE_UID = "devicecert.io/device-uid"
+KEY_SHA256 = "devicecert.io/key-sha256"
 SHAPE = "devicecert.io/shape"
 
 

@@ -3,69 +3,43 @@
 Never talks to a device. Its outside effects are Secrets; its say over devices is the turn in its status.
 """
 
-import asyncio
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 
-from device_cert_operator.core.allowed import why_not_allowed
 from device_cert_operator.core.certificate import (
     AuthorityState,
     CertificatePlan,
     CertificateSituation,
-    CertificateStep,
-    DeleteRevision,
-    GiveTurn,
-    Issue,
     Member,
-    RecordRenew,
-    WriteCopy,
     choose_key_type,
     decide_certificate,
     follow_at,
     renewal_at,
+    wanted_names,
     with_allowed_names,
 )
 from device_cert_operator.core.certificate_conditions import certificate_claims
 from device_cert_operator.core.conditions import merge
 from device_cert_operator.core.device_conditions import events_between
 from device_cert_operator.core.installation import key_type_of
-from device_cert_operator.core.model import DesiredCertificate, ObjectKey
-from device_cert_operator.core.schedule import ISSUING_CEILING, TURN_LASTS, effective_renew_before, next_attempt
+from device_cert_operator.core.model import ObjectKey
+from device_cert_operator.core.requests import signs_itself
+from device_cert_operator.core.schedule import TURN_LASTS, effective_renew_before, poll_after
 from device_cert_operator.core.schedule import retry_after as wait_after
-from device_cert_operator.core.status import Attempts, CertificateStatus, DeviceStatus, EffectiveStatus
+from device_cert_operator.core.status import DeviceStatus, EffectiveStatus
 from device_cert_operator.core.steps import Rest
-from device_cert_operator.errors import Conflict, IssuerError, MissingReference, NotFound, OperatorError, SpecError
-from device_cert_operator.issuers.ca import issue
-from device_cert_operator.kube.views import CertificateView
-from device_cert_operator.pki.authority import Authority
-from device_cert_operator.reasons import Reason
+from device_cert_operator.errors import NotFound, OperatorError
+from device_cert_operator.kube.csrs import key_name
+from device_cert_operator.reconcile.certificate_steps import act, count_failure
 from device_cert_operator.reconcile.report import report_unreadable, served_status
-from device_cert_operator.reconcile.signing import authority_state, read_signing
+from device_cert_operator.reconcile.requests import read_answer, read_csr_state
+from device_cert_operator.reconcile.round import Round
+from device_cert_operator.reconcile.signing import authority_state
 from device_cert_operator.reconcile.tools import Tools
 
 STEPS_A_PASS = 20
+ANSWER_POLL = timedelta(seconds=30)  # cert-manager is not watched, nor is what carries no label yet
 LONGEST_SILENCE = timedelta(hours=1)
-
-
-class Round:
-    """One pass over one DeviceCertificate."""
-
-    def __init__(self, view: CertificateView, desired: DesiredCertificate, tools: Tools) -> None:
-        self.view = view
-        self.desired = desired
-        self.tools = tools
-        self.status = view.status
-        self.failure: OperatorError | None = None
-        self.events: list[tuple[str, str, str]] = []
-
-    async def save(self, status: CertificateStatus) -> None:
-        """Write an intent that must survive a crash. Raises Conflict, ClusterError."""
-        self.view = await self.tools.cluster.write_certificate_status(self.view, status)
-        self.status = status
-
-    def tell(self, kind: str, reason: str, message: str) -> None:
-        """An event for the end of the pass."""
-        self.events.append((kind, reason, message))
 
 
 async def reconcile(key: ObjectKey, tools: Tools) -> timedelta | None:
@@ -92,7 +66,7 @@ async def settle(this: Round) -> tuple[CertificateSituation, CertificatePlan]:
             await act(plan.next, this, situation, plan)
         except OperatorError as error:
             this.failure = error
-            _count_failure(this, plan.next, error)
+            count_failure(this, plan.next, error)
             break
         situation = await observe(this)
         plan = decide_certificate(situation)
@@ -110,13 +84,28 @@ async def observe(this: Round) -> CertificateSituation:
         desired=this.desired,
         status=this.status,
         now=this.tools.clock.now(),
+        csr=await read_csr_state(this.tools, namespace, this.desired.key.name),
+        pending_keys=_pending_keys(this),
+        highest=cache.highest_revision(namespace, this.desired.key.name),
         members=tuple(_member(this, name) for name in this.desired.devices),
         revisions=cache.revisions(namespace, this.view.uid),
         authority=await _authority_state(this),
         live_uids=_live_uids(this),
         copied=copy.fingerprint if copy else None,
     )
-    return with_allowed_names(found)
+    found = with_allowed_names(found)
+    answer = await read_answer(this.tools, this.desired, this.status, wanted_names(found))
+    return replace(found, answer=answer) if answer is not None else found
+
+
+def _pending_keys(this: Round) -> tuple[str, ...]:
+    """Stored keys that no request needs: of the revision that is published, or of a request before the open one."""
+    request, namespace = this.status.request, this.desired.key.namespace
+    revisions = this.tools.cache.revisions(namespace, this.view.uid)
+    numbers = {revisions[-1].number} if revisions else set()
+    numbers |= {request.number - 1} if request is not None else set()
+    names = (key_name(this.desired.key.name, number) for number in sorted(numbers - {request.number if request else 0}))
+    return tuple(name for name in names if this.tools.cache.secret(namespace, name) is not None)
 
 
 def _member(this: Round, name: str) -> Member:
@@ -145,66 +134,6 @@ def _live_uids(this: Round) -> frozenset[str]:
 
 async def _authority_state(this: Round) -> AuthorityState:
     return await authority_state(this.tools, this.desired.key.namespace, this.desired.issuer)
-
-
-async def _read_authority(this: Round) -> Authority:
-    return await read_signing(this.tools, this.desired.key.namespace, this.desired.issuer)
-
-
-# ------------------------------------------------------------------------------------------------- act
-
-
-async def act(step: CertificateStep, this: Round, situation: CertificateSituation, plan: CertificatePlan) -> None:
-    """One step. Raises OperatorError."""
-    namespace, secrets = this.desired.key.namespace, this.tools.secrets
-    match step:
-        case RecordRenew(request):
-            await this.save(replace(this.status, handled_renew=request))
-        case Issue():
-            await _issue(step, this, situation)
-        case GiveTurn(device, uid, revision):
-            await secrets.give_to(namespace, revision, uid)
-            members = tuple(
-                replace(member, turn=revision.number, turn_since=situation.now) if member.name == device else member
-                for member in plan.members
-            )
-            await this.save(replace(this.status, members=members))
-        case DeleteRevision(revision):
-            await secrets.delete_revision(namespace, revision)
-            this.tell("Normal", Reason.REVISION_DELETED, f"Revision {revision.number} is needed no more.")
-        case WriteCopy(revision):
-            material = await secrets.read_revision(namespace, revision.secret)
-            await secrets.write_copy(this.view, this.desired.secret_name or "", material)
-
-
-async def _issue(step: Issue, this: Round, situation: CertificateSituation) -> None:
-    """Sign, pass the gate, publish. The key exists only here until the Secret is there."""
-    live = await this.tools.cluster.get_certificate(this.view.key)
-    if live is None or live.uid != this.view.uid or live.desired != this.desired:
-        raise Conflict(f"{this.view.key} was changed meanwhile; nothing is issued.")
-    if (denied := why_not_allowed(situation.authority.allowed, step.names)) is not None:
-        raise denied
-    authority = await _read_authority(this)
-    now: datetime = this.tools.clock.now()
-    issued = await asyncio.to_thread(issue, authority, this.desired, step.names, step.key_type, now)
-    revision = await this.tools.secrets.create_revision(
-        this.view,
-        tls_crt=issued.tls_crt,
-        ca_crt=issued.ca_crt,
-        tls_key=issued.tls_key,
-        input_hash=step.input_hash,
-        authority_fingerprint=authority.facts.fingerprint,
-    )
-    this.status = replace(this.status, attempts=Attempts(), last_failure_at=None)
-    this.tell("Normal", step.reason, f"{step.message} Revision {revision.number} was issued.")
-
-
-def _count_failure(this: Round, step: CertificateStep, error: OperatorError) -> None:
-    """Only failed issuing backs off in the status; everything else is tried again soon."""
-    if isinstance(step, Issue) and isinstance(error, IssuerError | MissingReference | SpecError):
-        now = this.tools.clock.now()
-        attempts = next_attempt(this.status.attempts, now, this.view.uid, ISSUING_CEILING)
-        this.status = replace(this.status, attempts=attempts, last_failure_at=now)
 
 
 # ---------------------------------------------------------------------------------------------- report
@@ -249,6 +178,8 @@ def _look_again(this: Round, s: CertificateSituation) -> timedelta:
     else:
         failures.pop(this.view.key, None)
     times = [s.now + LONGEST_SILENCE]
+    if this.status.request is not None and not signs_itself(this.desired):
+        times.append(s.now + min(poll_after(s.now - this.status.request.since) * 2, ANSWER_POLL))
     times += [at for at in (this.status.attempts.next_at, this.status.renewal_at) if at is not None and at > s.now]
     if (follows := follow_at(s)) is not None and follows > s.now:
         times.append(follows)

@@ -8,7 +8,7 @@ from typing import assert_never
 
 from device_cert_operator.core.authority_model import DesiredAuthority, Phase, RotationStatus
 from device_cert_operator.core.certificate import AuthorityState
-from device_cert_operator.core.model import AuthorityIssuer, CASecretIssuer, Issuer, ObjectKey
+from device_cert_operator.core.model import AuthorityIssuer, CASecretIssuer, Issuer, ObjectKey, OwnCAIssuer
 from device_cert_operator.errors import MissingReference, OperatorError, Retry
 from device_cert_operator.kube.roots import RootSecret
 from device_cert_operator.kube.views import AuthorityView
@@ -21,8 +21,10 @@ from device_cert_operator.reconcile.tools import Tools
 async def authority_state(tools: Tools, namespace: str, issuer: Issuer) -> AuthorityState:
     """The CA, checked once for each version of what it is made of; its validity again each time.
 
-    What is wrong is in `problem`; nothing is raised.
+    What is wrong is in `problem`; nothing is raised. Where somebody else signs there is none.
     """
+    if not isinstance(issuer, CASecretIssuer | AuthorityIssuer):
+        return AuthorityState()
     memory, now = tools.memory.checked_authorities, tools.clock.now()
     version = _version(tools, namespace, issuer)
     known = memory.get((namespace, issuer))
@@ -41,7 +43,7 @@ async def authority_state(tools: Tools, namespace: str, issuer: Issuer) -> Autho
     return _as_now(tools, namespace, issuer, authority.state)
 
 
-async def read_signing(tools: Tools, namespace: str, issuer: Issuer) -> Authority:
+async def read_signing(tools: Tools, namespace: str, issuer: OwnCAIssuer) -> Authority:
     """The CA with its key, live. Raises MissingReference, ClusterError."""
     match issuer:
         case CASecretIssuer(name):
@@ -142,7 +144,7 @@ def _not_ready(view: AuthorityView, what: str) -> MissingReference:
 # ------------------------------------------------------------------------------------------------ cache
 
 
-def _version(tools: Tools, namespace: str, issuer: Issuer) -> str | None:
+def _version(tools: Tools, namespace: str, issuer: OwnCAIssuer) -> str | None:
     """Changes with everything that `read_signing` reads; None when that cannot be told."""
     match issuer:
         case CASecretIssuer(name):

@@ -9,9 +9,12 @@ from typing import Protocol
 from device_cert_operator.clock import Clock
 from device_cert_operator.core.certificate import AuthorityState
 from device_cert_operator.core.model import Capabilities, Credentials, Issuer, NotServed, ObjectKey, Served
+from device_cert_operator.core.requests import CSRState
 from device_cert_operator.drivers.base import DeviceConnection, Driver
 from device_cert_operator.kube.cache import Cache
+from device_cert_operator.kube.cert_manager import CertManager
 from device_cert_operator.kube.client import Cluster
+from device_cert_operator.kube.csrs import CSRs
 from device_cert_operator.kube.events import Events
 from device_cert_operator.kube.roots import Roots
 from device_cert_operator.kube.secrets import Secrets
@@ -88,6 +91,7 @@ class Memory:
 
     devices: dict[str, DeviceMemory] = field(default_factory=dict)
     failures: dict[ObjectKey, int] = field(default_factory=dict)
+    read_csrs: dict[tuple[str, str], tuple[str, CSRState]] = field(default_factory=dict)
     checked_authorities: dict[tuple[str, Issuer], tuple[str, AuthorityState]] = field(default_factory=dict)
 
     def of(self, uid: str) -> DeviceMemory:
@@ -109,6 +113,8 @@ class Tools:
     secrets: Secrets
     roots: Roots
     events: Events
+    csrs: CSRs
+    cert_manager: CertManager
     clock: Clock
     settings: Settings
     probe: Probe

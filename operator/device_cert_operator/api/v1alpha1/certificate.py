@@ -40,13 +40,56 @@ class AuthorityRef(Model):
     name: Name = Field(description="Name of the CertificateAuthority.")
 
 
+class IssuerRef(Model):
+    """An issuer of cert-manager."""
+
+    name: Name = Field(description="Name of the issuer.")
+    kind: Annotated[str, Field(min_length=1, max_length=63)] | None = Field(
+        None,
+        description="Issuer (of the namespace; unless given), ClusterIssuer (if the operator may ask it), or another.",
+    )
+    group: Annotated[str, Field(min_length=1, max_length=253)] | None = Field(
+        None, description="API group of the issuer; cert-manager.io unless given."
+    )
+
+
+class ReturnedRef(Model):
+    """Where the signed chain comes back."""
+
+    kind: Literal["ConfigMap", "Secret"] | None = Field(None, description="ConfigMap (unless given) or Secret.")
+    name: Name = Field(description="Its name; labelled devicecert.io/use: certificate.")
+    key: Annotated[str, Field(min_length=1, max_length=253, pattern=r"^[-._a-zA-Z0-9]+$")] | None = Field(
+        None,
+        description="Key with the chain as PEM, the device's certificate first; tls.crt unless given. ca.crt may hold "
+        "the root.",
+    )
+
+
+class External(Model):
+    """Somebody outside signs: the CSR goes out in ConfigMap <name>-csr, the chain comes back."""
+
+    certificate_ref: ReturnedRef
+
+
+class Provided(Model):
+    """Certificate and key are made elsewhere."""
+
+    secret_ref: SecretRef = Field(
+        description="A Secret with tls.crt (the chain), tls.key and perhaps ca.crt, labelled devicecert.io/use: "
+        "certificate."
+    )
+
+
+_ISSUERS = ("authorityRef", "caSecretRef", "certManagerRef", "external", "provided")
+
+
 class Issuer(Model):
     """Who signs: exactly one of these."""
 
     model_config = rules(
         (
-            "[has(self.authorityRef), has(self.caSecretRef)].filter(x, x).size() == 1",
-            "name exactly one issuer: authorityRef or caSecretRef",
+            f"[{', '.join(f'has(self.{one})' for one in _ISSUERS)}].filter(x, x).size() == 1",
+            f"name exactly one issuer: {', '.join(_ISSUERS[:-1])} or {_ISSUERS[-1]}",
         )
     )
     authority_ref: AuthorityRef | None = Field(None, description="A CertificateAuthority in the same namespace.")
@@ -54,6 +97,9 @@ class Issuer(Model):
         None,
         description="A kubernetes.io/tls Secret with a CA certificate and its key, labelled devicecert.io/use: ca.",
     )
+    cert_manager_ref: IssuerRef | None = Field(None, description="An issuer of cert-manager signs a CSR.")
+    external: External | None = None
+    provided: Provided | None = None
 
 
 class Subject(Model):
@@ -72,7 +118,7 @@ class Subject(Model):
 
 
 class PrivateKey(Model):
-    """The key pair that the operator makes."""
+    """The key pair: who makes it, and of which kind."""
 
     model_config = rules(
         (
@@ -81,6 +127,11 @@ class PrivateKey(Model):
             "size must be 2048, 3072 or 4096 with algorithm RSA, 256 or 384 with ECDSA, and absent with Auto",
         ),
     )
+    source: Literal["Operator", "Device"] | None = Field(
+        None,
+        description="Operator (unless given): made here and uploaded. Device: made on the device, which it never "
+        "leaves; only a certificate is uploaded, and after a factory reset it fits no more.",
+    )
     algorithm: Literal["Auto", "ECDSA", "RSA"] | None = Field(
         None, description="Auto: ECDSA P-256 where every device takes it, else RSA."
     )
@@ -88,6 +139,9 @@ class PrivateKey(Model):
         None, description="ECDSA: 256 (default) or 384 bits. RSA: 2048 (default), 3072 or 4096."
     )
     rotation_policy: Literal["Always"] | None = Field(None, description="Always: a new key with each revision.")
+
+
+_DEVICE_KEY = "has(self.privateKey) && has(self.privateKey.source) && self.privateKey.source == 'Device'"
 
 
 class DeviceCertificateSpec(Model):
@@ -106,6 +160,23 @@ class DeviceCertificateSpec(Model):
         (
             "self.includeDeviceAddresses || size(self.dnsNames) > 0 || size(self.ipAddresses) > 0",
             "without includeDeviceAddresses list dnsNames or ipAddresses",
+        ),
+        (
+            f"!({_DEVICE_KEY}) || size(self.devices) == 1",
+            "a key made on a device fits that device only: list one device, or use privateKey.source: Operator",
+        ),
+        (
+            f"!({_DEVICE_KEY}) || !has(self.issuer.provided)",
+            "provided brings its own key: leave out privateKey",
+        ),
+        (
+            f"!({_DEVICE_KEY}) || !has(self.secretName)",
+            "a key made on the device cannot be copied: leave out secretName",
+        ),
+        (
+            "!has(self.issuer.provided) || !has(self.privateKey) && !has(self.subject) && !has(self.duration) && "
+            "!has(self.renewBefore) && !has(self.renewBeforePercentage)",
+            "provided brings its own key, subject and dates: leave out privateKey, subject, duration and renewBefore",
         ),
         (
             "!has(oldSelf.secretName) || has(self.secretName) && self.secretName == oldSelf.secretName",
@@ -151,6 +222,11 @@ class DeviceCertificateSpec(Model):
     renew_before_percentage: Annotated[int, Field(ge=1, le=99)] | None = Field(
         None, description="The same, in percent of the lifetime."
     )
+    allow_gap: bool = Field(
+        False,
+        description="Whether a device that destroys its present certificate to make a CSR, or to take another, may do "
+        "so.",
+    )
     secret_name: Name | None = Field(None, description="Secret to which the proven key pair is copied for others.")
 
 
@@ -174,6 +250,21 @@ class Member(Model):
     message: Text | None = Field(None, description="Why not, and the next move.")
 
 
+class CertificateRequest(Model):
+    """The CSR that is asked for, or waits for its signature."""
+
+    number: Count | None = Field(None, description="Of the revision that it becomes.")
+    names: list[Text] | None = Field(None, description="Names that it asks for.", max_length=192)
+    algorithm: Text | None = Field(None, description="Kind and size of the key.")
+    config_map: Text | None = Field(None, description="ConfigMap in which the CSR stands.")
+    key: Text | None = Field(None, description="Its key, with the CSR as PEM.")
+    public_key_sha256: Text | None = Field(
+        None, alias="publicKeySHA256", description="Of the CSR's key (SPKI, hex), once it was seen."
+    )
+    input_hash: Text | None = Field(None, description="Of what it was made for.")
+    time: Time | None = Field(None, description="When it was asked for.")
+
+
 class HandledRequests(Model):
     """Annotations that were carried out."""
 
@@ -189,6 +280,7 @@ class DeviceCertificateStatus(Model):
     revision: Count | None = Field(None, description="Number of the wanted revision; 0 before the first.")
     certificate: Served | None = Field(None, description="What the wanted revision says.")
     effective: Effective | None = None
+    certificate_request: CertificateRequest | None = None
     device_names: Text | None = Field(None, description="The devices, for kubectl get.")
     devices: list[Member] | None = Field(
         None,
