@@ -106,6 +106,7 @@ class Reason(StrEnum):
     ISSUER_UNAVAILABLE = "IssuerUnavailable"
     UNACCEPTABLE_CERTIFICATE = "UnacceptableCertificate"
     CSR_UNACCEPTABLE = "CSRUnacceptable"
+    CSR_MADE = "CSRMade"
     WAITING_FOR_CSR = "WaitingForCSR"
     WAITING_FOR_SIGNATURE = "WaitingForSignature"
     WAITING_FOR_ISSUER = "WaitingForIssuer"

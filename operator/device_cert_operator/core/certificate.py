@@ -76,6 +76,11 @@ class Member:
     def key_types(self) -> frozenset[str]:
         return frozenset(self.status.capabilities) & {str(kind) for kind in KeyType}
 
+    @property
+    def makes_key_types(self) -> frozenset[str]:
+        """Kinds of key that the device makes itself."""
+        return frozenset(str(kind) for kind in KeyType if f"Make{kind}" in self.status.capabilities)
+
     def names(self) -> Names:
         """The address where the device was proven; before that, the declared one. Policy Report: the declared one."""
         if self.desired is None:
@@ -285,7 +290,7 @@ def choose_key_type(s: CertificateSituation) -> KeyType:
     """Auto: ECDSA P-256 where every device lists it, else RSA; a device never asked counts as RSA."""
     algorithm, size = s.desired.algorithm, s.desired.key_size
     if algorithm is KeyAlgorithm.AUTO:
-        every = all(KeyType.ECDSA_P256 in member.key_types for member in s.members if member.desired is not None)
+        every = all(KeyType.ECDSA_P256 in _fitting(member, s) for member in s.members if member.desired is not None)
         return KeyType.ECDSA_P256 if every else KeyType.RSA_2048
     if algorithm is KeyAlgorithm.ECDSA:
         return KeyType(f"ECDSA-P{size or 256}")
@@ -403,7 +408,12 @@ def _unfit_device(s: CertificateSituation, revision: Revision) -> str | None:
     if s.desired.algorithm is not KeyAlgorithm.AUTO:
         return None
     kind = key_type_of(revision)
-    return next((member.name for member in s.members if member.key_types and kind not in member.key_types), None)
+    return next((member.name for member in s.members if _fitting(member, s) and kind not in _fitting(member, s)), None)
+
+
+def _fitting(member: Member, s: CertificateSituation) -> frozenset[str]:
+    """Kinds of key that fit the device: those it takes, or those it makes."""
+    return member.makes_key_types if s.desired.key_source is KeySource.DEVICE else member.key_types
 
 
 def _paused(s: CertificateSituation, members: tuple[MemberStatus, ...]) -> Rest | None:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from datetime import timedelta
 
 from device_cert_operator.core import identity
+from device_cert_operator.core.device_key import csr_is_asked_for, csr_key_is_gone
 from device_cert_operator.core.findings import Finding, blocked, note, to_do, waiting
 from device_cert_operator.core.installation import (
     activation_is_unfinished,
@@ -211,6 +212,8 @@ CHECKS: tuple[Callable[[Situation], Finding | None], ...] = (
     clock_is_off,
     https_is_not_enabled,
     activation_is_unfinished,
+    csr_is_asked_for,
+    csr_key_is_gone,
     revision_is_not_served,
     installed_is_not_recorded,
     old_objects_remain,
@@ -243,8 +246,13 @@ def _needs_hands(s: Situation) -> bool:
         (s.turn is not None and not s.turn_is_served)
         or s.status.revision.activating is not None
         or s.status.revision.previous is not None
+        or _owes_csr(s)
         or (request is not None and request != s.status.handled_reboot)
         or s.reboot_now is not None
         or (s.plaintext and not isinstance(s.served, Served))
         or (s.recognition is not None and s.recognition.learn)
     )
+
+
+def _owes_csr(s: Situation) -> bool:
+    return s.assignment is not None and s.assignment.csr is not None and not s.assignment.csr.answered

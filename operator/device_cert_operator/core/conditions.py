@@ -58,6 +58,7 @@ WELL = frozenset(
         Reason.TRUST_PUBLISHED,
         Reason.CHAIN_NOT_TAKEN,
         Reason.REPLACEMENT_PROVIDED,
+        Reason.CSR_MADE,
     }
 )
 

@@ -119,6 +119,13 @@ def revision_is_not_served(s: Situation) -> Finding | None:
 
 def _why_not_install(s: Situation, turn: Revision) -> Finding | None:
     failed = s.status.revision.failed
+    if failed and failed.revision.fingerprint == turn.facts.fingerprint and failed.reason == Reason.DEVICE_KEY_LOST:
+        return blocked(
+            "Secure",
+            Reason.DEVICE_KEY_LOST,
+            f"The device lost the key of revision {turn.number}, so that this certificate will never fit again; a new "
+            "CSR is made.",
+        )
     if failed and failed.revision.fingerprint == turn.facts.fingerprint and s.now < failed.next_attempt_at:
         return blocked(
             "Secure",
@@ -126,7 +133,7 @@ def _why_not_install(s: Situation, turn: Revision) -> Finding | None:
             f"Revision {turn.number} could not be put on the device ({failed.attempts} tries); the next try is at "
             f"{failed.next_attempt_at:%Y-%m-%d %H:%M} UTC.",
         )
-    if s.recognition is not None and s.recognition.may_log_in and not s.recognition.may_send_key:
+    if turn.has_key and s.recognition is not None and s.recognition.may_log_in and not s.recognition.may_send_key:
         return blocked(
             "Secure",
             Reason.PLAINTEXT_KEY_REFUSED,
@@ -136,6 +143,8 @@ def _why_not_install(s: Situation, turn: Revision) -> Finding | None:
     if s.report is None:
         return None
     capabilities = s.report.capabilities
+    if not turn.has_key:
+        return None if capabilities.can_make_key else _takes_no_certificate()
     if not capabilities.can_install_key_pair:
         return blocked("Secure", Reason.UNSUPPORTED, "The device takes no certificate with a key from outside.")
     if key_type_of(turn) not in {str(kind) for kind in capabilities.key_types}:
@@ -146,6 +155,10 @@ def _why_not_install(s: Situation, turn: Revision) -> Finding | None:
             "spec.privateKey.algorithm of the DeviceCertificate to Auto.",
         )
     return None
+
+
+def _takes_no_certificate() -> Finding:
+    return blocked("Secure", Reason.UNSUPPORTED, "The device makes no keys, and takes no certificate without one.")
 
 
 def installed_is_not_recorded(s: Situation) -> Finding | None:

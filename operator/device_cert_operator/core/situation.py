@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from device_cert_operator.core.identity import Recognition
 from device_cert_operator.core.model import (
     Capabilities,
+    CSRRequest,
     DesiredDevice,
     DeviceReport,
     Inventory,
@@ -19,16 +20,32 @@ from device_cert_operator.errors import OperatorError
 
 
 @dataclass(frozen=True, slots=True)
+class CSRWanted:
+    """A CSR that the device is asked for. answered: it stands in the ConfigMap, made by this device.
+
+    allow_gap: the device may destroy its present certificate for it.
+    """
+
+    number: int
+    request: CSRRequest
+    answered: bool = False
+    allow_gap: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Assignment:
     """What the Device's DeviceCertificate wants of it.
 
     turn: the revision that the device may install now. kept: all revisions that still exist, by number.
+    csr: the CSR that it is asked for. allow_gap: nothing of ours may be served for a moment.
     """
 
     owner: OwnerRef
     wanted: Revision | None = None
     turn: Revision | None = None
     kept: tuple[Revision, ...] = ()
+    csr: CSRWanted | None = None
+    allow_gap: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ Steps are values. `reconcile/act.py` carries them out; the driver's methods have
 from dataclasses import dataclass
 from enum import Enum, auto
 
-from device_cert_operator.core.model import Revision
+from device_cert_operator.core.model import CSRRequest, Revision
 from device_cert_operator.reasons import Reason
 
 
@@ -53,6 +53,19 @@ class UseNTP:
 @dataclass(frozen=True, slots=True)
 class EnableHTTPS:
     """Switch the device's HTTPS server on."""
+
+
+@dataclass(frozen=True, slots=True)
+class MakeDeviceCSR:
+    """Have the device make a key and a CSR, and put the CSR where its DeviceCertificate looks for it."""
+
+    number: int
+    request: CSRRequest
+
+
+@dataclass(frozen=True, slots=True)
+class WithdrawCSR:
+    """Take the CSR back: the device no longer holds its key."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +132,8 @@ Step = (
     | SetClock
     | UseNTP
     | EnableHTTPS
+    | MakeDeviceCSR
+    | WithdrawCSR
     | Install
     | BeginActivation
     | Activate
@@ -131,7 +146,7 @@ Step = (
 
 # after these, what the last handshake showed still holds
 LEAVES_SIGHT = (LogIn, ReadInventory, RecordReboot, BeginActivation, RecordInstalled, RecordFailed, ForgetPrevious)
-CHANGES_DEVICE = (Reboot, SetClock, UseNTP, EnableHTTPS, Install, Activate, Remove)
+CHANGES_DEVICE = (Reboot, SetClock, UseNTP, EnableHTTPS, MakeDeviceCSR, Install, Activate, Remove)
 
 
 class State(Enum):

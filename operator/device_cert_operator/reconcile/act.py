@@ -11,7 +11,7 @@ from typing import TypeVar, assert_never
 
 from device_cert_operator.core import identity
 from device_cert_operator.core.installation import alias_prefix
-from device_cert_operator.core.model import AddressPolicy, CertificateBundle, Revision, RevisionRef, Served
+from device_cert_operator.core.model import AddressPolicy, CertificateBundle, CSRRequest, Revision, RevisionRef, Served
 from device_cert_operator.core.schedule import backoff_for
 from device_cert_operator.core.situation import Situation
 from device_cert_operator.core.status import Activating, FailedRevision, RebootStatus, RevisionState
@@ -25,6 +25,7 @@ from device_cert_operator.core.steps import (
     Install,
     Locate,
     LogIn,
+    MakeDeviceCSR,
     ReadInventory,
     Reboot,
     RecordFailed,
@@ -34,6 +35,7 @@ from device_cert_operator.core.steps import (
     SetClock,
     Step,
     UseNTP,
+    WithdrawCSR,
 )
 from device_cert_operator.errors import (
     Conflict,
@@ -46,6 +48,9 @@ from device_cert_operator.errors import (
     UnknownDriver,
     Unsupported,
 )
+from device_cert_operator.kube.csrs import NewCSR, csr_name
+from device_cert_operator.kube.views import CertificateView
+from device_cert_operator.pki.csr import csr_to_pem, read_csr
 from device_cert_operator.reasons import Reason
 from device_cert_operator.reconcile.visit import Visit
 
@@ -77,6 +82,10 @@ async def act(step: Step, situation: Situation, visit: Visit) -> None:
             await _ask(visit, situation, "enable_https", lambda driver: driver.enable_https())
             visit.tell("Normal", Reason.HTTPS_ENABLED, "HTTPS was switched on.")
             visit.look_again()
+        case MakeDeviceCSR(number, request):
+            await _make_csr(visit, situation, number, request)
+        case WithdrawCSR():
+            await _withdraw_csr(visit, situation)
         case Install(revision):
             await _install(visit, situation, revision)
         case BeginActivation(revision):
@@ -109,13 +118,18 @@ async def confirm(visit: Visit, situation: Situation) -> None:
     if live.desired != visit.desired:
         raise Conflict(f"{visit.view.key} was edited meanwhile; the new spec is read first.")
     assignment = situation.assignment
-    if assignment is None or assignment.turn is None:
+    if assignment is None or (assignment.turn is None and assignment.csr is None):
         return
     key = replace(visit.view.key, kind="DeviceCertificate", name=assignment.owner.name)
     holder = await visit.tools.cluster.get_certificate(key)
-    member = next((one for one in holder.status.members if one.name == visit.view.key.name), None) if holder else None
-    if holder is None or holder.uid != assignment.owner.uid or member is None or member.turn != assignment.turn.number:
+    if holder is None or holder.uid != assignment.owner.uid:
+        raise Conflict(f"{key} was deleted or replaced; nothing is changed on the device.")
+    member = next((one for one in holder.status.members if one.name == visit.view.key.name), None)
+    if assignment.turn is not None and (member is None or member.turn != assignment.turn.number):
         raise Conflict(f"{key} no longer gives {visit.view.key.name} revision {assignment.turn.number}.")
+    asked = holder.status.request.number if holder.status.request else None
+    if assignment.csr is not None and asked != assignment.csr.number:
+        raise Conflict(f"{key} no longer asks {visit.view.key.name} for CSR {assignment.csr.number}.")
 
 
 # ------------------------------------------------------------------------------------------- asking
@@ -237,6 +251,46 @@ async def _reboot(visit: Visit, situation: Situation, cause: str) -> None:
     await visit.close_session()
     visit.inventory = None
     visit.look_again()
+
+
+# -------------------------------------------------------------------------------- keys of the device's own
+
+
+async def _make_csr(visit: Visit, situation: Situation, number: int, request: CSRRequest) -> None:
+    """The device makes the key; what it gives back is believed only as far as its signature holds."""
+    holder = _holder(visit, situation)
+    visit.inventory = None
+    csr = await _ask(visit, situation, "create_csr", lambda driver: driver.create_csr(request))
+    facts = read_csr(csr)
+    if not facts.signature_valid:
+        raise DeviceRefused("The device's CSR is not signed by its own key.", reason=Reason.CSR_UNACCEPTABLE)
+    await visit.tools.csrs.publish(holder, NewCSR(number, csr_to_pem(csr), facts.public_key_sha256, visit.view.uid))
+    visit.tell(
+        "Normal", Reason.CSR_MADE, f"The device made a key and CSR {number} for {', '.join(request.names.all[:4])}."
+    )
+
+
+async def _withdraw_csr(visit: Visit, situation: Situation) -> None:
+    holder = _holder(visit, situation)
+    namespace = visit.view.key.namespace
+    there = visit.tools.cache.secret(namespace, csr_name(holder.key.name), "ConfigMap")
+    if there is not None:
+        await visit.tools.csrs.withdraw(namespace, holder.key.name, there.uid)
+    visit.tell(
+        "Warning",
+        Reason.DEVICE_KEY_LOST,
+        "The device no longer holds the key of its CSR (a factory reset?): what was signed for it will never fit.",
+    )
+
+
+def _holder(visit: Visit, situation: Situation) -> CertificateView:
+    """The DeviceCertificate that holds this Device. Raises Conflict when it is gone."""
+    owner = situation.assignment.owner if situation.assignment else None
+    key = replace(visit.view.key, kind="DeviceCertificate", name=owner.name if owner else "")
+    holder = visit.tools.cache.certificate(key)
+    if owner is None or holder is None or holder.uid != owner.uid:
+        raise Conflict(f"{key} is gone meanwhile.")
+    return holder
 
 
 # ---------------------------------------------------------------------------------------- installation

@@ -26,6 +26,7 @@ from device_cert_operator.core.certificate import (
     wanted_names,
 )
 from device_cert_operator.core.model import AuthorityIssuer, CASecretIssuer, Names, Revision, names_of
+from device_cert_operator.core.profile import csr_subject
 from device_cert_operator.core.schedule import ISSUING_CEILING, next_attempt
 from device_cert_operator.core.status import Attempts, RequestStatus
 from device_cert_operator.errors import (
@@ -143,6 +144,7 @@ async def _publish(step: Publish, this: Round, situation: CertificateSituation) 
 
 async def _begin_request(this: Round, reason: Reason, message: str, request: RequestStatus) -> None:
     """Remembered before anybody makes a key. After a failure of the issuer it takes its time."""
+    csr_subject(this.desired.subject, names_of(*request.names))  # what no CSR can ask for is told now
     attempts = this.status.attempts
     if reason is Reason.REQUEST_FAILED:
         attempts = next_attempt(attempts, this.tools.clock.now(), this.view.uid, ISSUING_CEILING)

@@ -4,13 +4,26 @@ from datetime import timedelta
 
 from device_cert_operator.core import identity
 from device_cert_operator.core.identity import Recognition
-from device_cert_operator.core.model import Capabilities, NotServed, Revision, Security, Served
+from device_cert_operator.core.installation import alias_prefix
+from device_cert_operator.core.model import (
+    Capabilities,
+    CSRRequest,
+    KeySource,
+    KeyType,
+    NotServed,
+    Revision,
+    Security,
+    Served,
+    names_of,
+)
+from device_cert_operator.core.profile import csr_subject
 from device_cert_operator.core.schedule import backoff_for
-from device_cert_operator.core.situation import Assignment, Situation
+from device_cert_operator.core.situation import Assignment, CSRWanted, Situation
 from device_cert_operator.core.status import OwnerRef
 from device_cert_operator.core.verdict import Verdict, judge
-from device_cert_operator.errors import OperatorError
-from device_cert_operator.kube.views import CertificateView, DeviceView
+from device_cert_operator.errors import InvalidSpec, OperatorError
+from device_cert_operator.kube.csrs import csr_name
+from device_cert_operator.kube.views import DEVICE_UID, NUMBER, CertificateView, DeviceView
 from device_cert_operator.pki.verify import links
 from device_cert_operator.reconcile.tools import Tools
 from device_cert_operator.reconcile.visit import Visit
@@ -84,7 +97,34 @@ def _assignment(view: DeviceView, holder: CertificateView, tools: Tools) -> Assi
         ),
         None,
     )
-    return Assignment(OwnerRef(holder.key.name, holder.uid), kept[-1] if kept else None, turn, kept)
+    return Assignment(
+        OwnerRef(holder.key.name, holder.uid),
+        kept[-1] if kept else None,
+        turn,
+        kept,
+        _csr_wanted(view, holder, tools),
+        holder.desired.allow_gap if holder.desired else False,
+    )
+
+
+def _csr_wanted(view: DeviceView, holder: CertificateView, tools: Tools) -> CSRWanted | None:
+    """The CSR that its DeviceCertificate asks this Device for."""
+    desired, request = holder.desired, holder.status.request
+    if desired is None or request is None or desired.key_source is not KeySource.DEVICE:
+        return None
+    names = names_of(*request.names)
+    try:
+        subject = csr_subject(desired.subject, names)
+    except InvalidSpec:  # told by the DeviceCertificate
+        return None
+    there = tools.cache.secret(view.key.namespace, csr_name(holder.key.name), "ConfigMap")
+    answered = there is not None and (there.annotations.get(NUMBER), there.annotations.get(DEVICE_UID)) == (
+        str(request.number),
+        view.uid,
+    )
+    alias = f"{alias_prefix(view.key)}r{request.number}"
+    wanted = CSRRequest(alias, names, subject, KeyType(request.key_type))
+    return CSRWanted(request.number, wanted, answered, desired.allow_gap)
 
 
 def _given(visit: Visit) -> tuple[Revision, ...]:

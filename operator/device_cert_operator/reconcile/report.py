@@ -101,7 +101,7 @@ def _capabilities(s: Situation) -> tuple[str, ...]:
     if s.report is None:
         return s.status.capabilities
     able = s.report.capabilities
-    words = {str(kind) for kind in able.key_types}
+    words = {str(kind) for kind in able.key_types} | {f"Make{kind}" for kind in able.makes_key_types}
     for name, holds in (
         ("InstallKeyPair", able.can_install_key_pair),
         ("MakeKey", able.can_make_key),
