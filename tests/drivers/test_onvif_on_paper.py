@@ -1,10 +1,12 @@
 """The driver contract over a keystore that follows the specification, and what only ONVIF has."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from device_cert_operator.clock import SystemClock
+from device_cert_operator.core.model import Capabilities, KeyType
 from device_cert_operator.drivers.onvif import device_keys
 from device_cert_operator.drivers.onvif.https import SELF_SIGNED_ALIAS
 from device_cert_operator.drivers.registry import driver_for
@@ -13,6 +15,13 @@ from device_cert_operator.reasons import Reason
 from tests.drivers.bundles import bundle
 from tests.drivers.contract import Bench, BrokenOff, DriverContract, Interrupted
 from tests.drivers.paper_device import PaperDevice
+from tests.drivers.paper_legacy import LegacyPaperDevice
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On paper a key is made by asking for it."""
+    monkeypatch.setattr(device_keys, "_FIRST_LOOK_SECONDS", 0.0)
 
 
 class TestOnPaper(DriverContract):
@@ -35,6 +44,42 @@ class TestOnPaperByToken(TestOnPaper):
     @pytest.fixture
     def bench(self) -> Bench:
         return PaperDevice(token_only=True).with_factory_certificate()
+
+
+class TestOnPaperWithOddities(TestOnPaper):
+    """Requests come as PEM and without names; a certificate is taken whether a key fits or not."""
+
+    @pytest.fixture
+    def bench(self) -> Bench:
+        device = PaperDevice(csr_as_pem=True, takes_san=False, checks_keys=False).with_factory_certificate()
+        device.capabilities["KeyPairGeneration"] = "RSA"
+        return device
+
+    async def able(self, bench: Bench) -> tuple[Capabilities, KeyType]:
+        able, kind = await super().able(bench)
+        return replace(able, csr_takes_san=False), kind
+
+
+class TestOnPaperWithoutKeys(TestOnPaper):
+    @pytest.fixture
+    def bench(self) -> Bench:
+        device = PaperDevice().with_factory_certificate()
+        device.capabilities["PKCS10"] = "false"
+        return device
+
+
+class TestLegacyOnPaper(TestOnPaper):
+    takes_pkcs12 = False
+
+    @pytest.fixture
+    def bench(self) -> Bench:
+        return LegacyPaperDevice().with_factory_certificate()
+
+
+class TestLegacyOnPaperWithOddities(TestLegacyOnPaper):
+    @pytest.fixture
+    def bench(self) -> Bench:
+        return LegacyPaperDevice(csr_as_pem=True, name_alone=True).with_factory_certificate()
 
 
 async def test_passphrases_do_not_stay() -> None:

@@ -17,7 +17,7 @@ from device_cert_operator.net.tls_probe import probe
 from tests.drivers.bundles import bundle
 from tests.drivers.contract import Bench, DriverContract
 from tests.drivers.paper_device import PaperConnection, PaperDevice
-from tests.net.certificates import Identity
+from tests.drivers.paper_legacy import LegacyPaperDevice
 from tests.net.servers import (
     DigestServer,
     Listening,
@@ -74,10 +74,10 @@ async def running(device: PaperDevice) -> AsyncIterator[SocketBench]:
             open_to_all = b"GetServices" in request.body or b"GetSystemDateAndTime" in request.body
             reply = b"" if open_to_all else digest(request)
             if not reply or reply.startswith(b"HTTP/1.1 200"):
-                before = device.assigned
+                before = device.shown
                 reply = await answered(request)
-                if device.assigned != before:
-                    load_into(context, _assigned(device))
+                if device.shown is not before:
+                    load_into(context, device.shown)
             writer.write(reply)
             await writer.drain()
 
@@ -87,15 +87,9 @@ async def running(device: PaperDevice) -> AsyncIterator[SocketBench]:
         reply = await PaperConnection(device).post(path, request.body, content_type=action)
         return http_reply(reply.status, reply.body, "Content-Type: application/soap+xml; charset=utf-8")
 
-    context = server_context(_assigned(device))
+    context = server_context(device.shown)
     async with listen(handle, context=context) as listening:
         yield SocketBench(device, listening, digest)
-
-
-def _assigned(device: PaperDevice) -> Identity:
-    assert device.assigned is not None
-    leaf = device.certificates[device.paths[device.assigned].certificate_ids[0]]
-    return device.private[leaf.der]
 
 
 class TestOverSockets(DriverContract):
@@ -104,6 +98,15 @@ class TestOverSockets(DriverContract):
     @pytest.fixture
     async def bench(self) -> AsyncIterator[Bench]:
         async with running(PaperDevice().with_factory_certificate()) as bench:
+            yield bench
+
+
+class TestLegacyOverSockets(TestOverSockets):
+    takes_pkcs12 = False
+
+    @pytest.fixture
+    async def bench(self) -> AsyncIterator[Bench]:
+        async with running(LegacyPaperDevice().with_factory_certificate()) as bench:
             yield bench
 
 

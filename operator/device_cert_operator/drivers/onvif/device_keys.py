@@ -1,7 +1,6 @@
 """Key pairs that a device makes and keeps, and the certificate requests that it signs with them."""
 
 import asyncio
-from typing import Final
 
 from device_cert_operator.core.model import CSRRequest, KeyType
 from device_cert_operator.drivers.onvif import security_messages as tas
@@ -13,8 +12,8 @@ from device_cert_operator.pki.names import alternative_names_der
 from device_cert_operator.reasons import Reason
 
 _WITHIN_SECONDS = 30.0  # then the next pass goes on waiting: the key is found by its alias
-_FIRST_LOOK_SECONDS: Final = 0.05
-_LOOK_EVERY_SECONDS: Final = 1.0
+_FIRST_LOOK_SECONDS = 0.05
+_LOOK_EVERY_SECONDS = 1.0
 
 
 def check_request(request: CSRRequest, features: KeystoreFeatures) -> None:

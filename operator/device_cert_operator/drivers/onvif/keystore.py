@@ -193,9 +193,11 @@ class Keystore:
         for certificate in loose:
             await self.delete("Certificate", certificate.certificate_id)
         left = replace(contents, certificates=tuple(one for one in contents.certificates if one not in loose))
+        behind = {one.key_id for one in loose}
         for key in contents.keys:
             may_fit = contents.holds(key) and (not bundle.key_der or key.made_here)
-            if not may_fit and not left.is_used(key) and same_series(key.alias, bundle.alias):
+            ours = same_series(key.alias, bundle.alias) or (not key.alias and key.key_id in behind)
+            if ours and not may_fit and not left.is_used(key):
                 await self.delete("Key", key.key_id)
 
     # ------------------------------------------------------------------------------------- keys of its own
