@@ -65,3 +65,12 @@ async def create_csr(session: OnvifSession, key_id: str, request: CSRRequest) ->
         if san is None or not any("Attribute" in code or "Extension" in code for code in fault.codes):
             raise
     return tas.read_csr(await session.security(tas.build_create_csr(key_id, request.subject, None, algorithm)))
+
+
+def key_lost() -> DeviceRefused:
+    """The error for a certificate whose key is no longer on the device that made it."""
+    return DeviceRefused(
+        "the device has no key that fits the certificate: it made the key itself and has lost it since (a factory "
+        "reset?), so this certificate is of no more use and a new request has to be signed",
+        reason=Reason.DEVICE_KEY_LOST,
+    )
