@@ -76,6 +76,12 @@ class LegacyPaperDevice(PaperDevice):
             one for one, on in wanted.items() if not on
         }
 
+    def do_SetNetworkProtocols(self, request: Element) -> None:
+        wanted = {one[0].text or "": (one[1].text == "true", int(one[2].text or "")) for one in request}
+        if wanted["HTTPS"][0] and not self.enabled:
+            raise Fault("Receiver", "Action", "EnablingTlsFailed")
+        self.protocols = wanted
+
     def do_CreateCertificate(self, request: Element) -> list[Element]:
         certificate_id = request[0].text or ""
         self._free(certificate_id)

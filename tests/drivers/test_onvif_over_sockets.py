@@ -10,6 +10,7 @@ import pytest
 
 from device_cert_operator.core.model import Credentials, Served
 from device_cert_operator.drivers.base import DeviceConnection
+from device_cert_operator.drivers.onvif import device_keys
 from device_cert_operator.drivers.registry import driver_for
 from device_cert_operator.errors import CredentialsRejected
 from device_cert_operator.net.http import open_connection
@@ -90,6 +91,12 @@ async def running(device: PaperDevice) -> AsyncIterator[SocketBench]:
     context = server_context(device.shown)
     async with listen(handle, context=context) as listening:
         yield SocketBench(device, listening, digest)
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On paper a key is made by asking for it."""
+    monkeypatch.setattr(device_keys, "_FIRST_LOOK_SECONDS", 0.0)
 
 
 class TestOverSockets(DriverContract):
