@@ -47,7 +47,7 @@ class Key:
     public: bytes
     alias: str
     private: bool
-    polls_left: int = 0
+    polls_left: int = -1  # until it is made
     made: PrivateKey | None = field(default=None, repr=False)  # by the device
     corrupt: bool = False
 
@@ -246,7 +246,7 @@ class PaperDevice:
                 "KeyAttribute",
                 node(TAS, "KeyID", text=key_id),
                 node(TAS, "Alias", text=key.alias),
-                node(TAS, "hasPrivateKey", text=str(key.private).lower()),
+                node(TAS, "hasPrivateKey", text=str(key.private and key.polls_left < 0).lower()),
                 node(TAS, "KeyStatus", text=self.status_of(key)),
                 node(TAS, "externallyGenerated", text=str(key.made is None).lower()),
             )

@@ -1,7 +1,7 @@
 """A legacy device on paper: certificates by the operations of the device service, without the security service.
 
 After ONVIF Core Specification 16.06, chapter 8.4: an id that is taken is refused, a deletion is all or nothing and
-takes the key pair along when nothing else has it, a certificate is loaded only for a key that is there.
+takes the key pair along, a certificate is loaded only for a key that is there.
 """
 
 import base64
@@ -125,9 +125,8 @@ class LegacyPaperDevice(PaperDevice):
         if set(ids) & self.enabled:
             raise Fault("Receiver", "Action", "CertificateInUse")
         for certificate_id in ids:
-            del self.stored[certificate_id]
-        left = {spki(one.certificate.public_key()) for one in self.stored.values()}
-        self.pairs = {public: key for public, key in self.pairs.items() if public in left}
+            gone = self.stored.pop(certificate_id)
+            self.pairs.pop(spki(gone.certificate.public_key()), None)  # as it may, whoever else has the key
 
     def _store(self, certificate_id: str, identity: Identity) -> None:
         if not self.drops_loads:

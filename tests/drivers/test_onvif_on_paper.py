@@ -193,6 +193,15 @@ def test_an_unknown_driver_names_those_that_there_are() -> None:
 # ------------------------------------------------------------------------------------ keys of the device's own
 
 
+async def test_the_deletion_of_a_key_in_use_is_not_even_tried() -> None:
+    device = PaperDevice().with_factory_certificate()
+    async with device.connect() as connection:
+        driver = driver_for("onvif", connection)
+        await driver.install(signed_for(await driver.create_csr(csr_request(1, KeyType.ECDSA_P256)), 1))
+        await driver.create_csr(csr_request(2, KeyType.ECDSA_P256))
+    assert not {"DeleteKey", "DeleteCertificate"} & set(device.log)
+
+
 async def test_a_corrupt_key_is_made_anew_and_leaves_nothing() -> None:
     device = PaperDevice(corrupt_keys=1).with_factory_certificate()
     async with device.connect() as connection:
