@@ -47,7 +47,7 @@ class Key:
     public: bytes
     alias: str
     private: bool
-    polls_left: int = 0
+    polls_left: int = -1  # until it is made
     made: PrivateKey | None = field(default=None, repr=False)  # by the device
     corrupt: bool = False
 
@@ -82,6 +82,11 @@ class PaperDevice:
     passphrases: dict[str, tuple[str, str]] = field(default_factory=dict)
     assigned: str | None = None
     protocols: dict[str, tuple[bool, int]] = field(default_factory=lambda: {"HTTP": (True, 80), "HTTPS": (True, 443)})
+    interfaces: dict[str, tuple[bool, *tuple[tuple[str, int], ...]]] = field(
+        default_factory=lambda: {"lo": (False, ("127.0.0.1", 8)), "eth0": (True, ("192.168.1.120", 24))}
+    )
+    gateways: tuple[str, ...] = ("192.168.1.1", "fe80::1")
+    reboot_needed: str = "false"
     ntp: tuple[str, ...] = ()
     source: str = "Manual"
     zone: str = "CET-1CEST"
@@ -100,6 +105,12 @@ class PaperDevice:
         if self.assigned is None or not self.protocols.get("HTTPS", (False, 0))[0]:
             return None
         return fingerprint(self.certificates[self.paths[self.assigned].certificate_ids[0]].der)
+
+    @property
+    def shown(self) -> Identity:
+        """What the TLS server shows."""
+        assert self.assigned is not None
+        return self.private[self.certificates[self.paths[self.assigned].certificate_ids[0]].der]
 
     def with_factory_certificate(self) -> "PaperDevice":
         """Serving a certificate of the maker's, as most do."""
@@ -181,6 +192,36 @@ class PaperDevice:
             raise Fault("Receiver", "Action", "EnablingTlsFailed")
         self.protocols = wanted  # a partial set resets what is left out
 
+    def do_GetNetworkInterfaces(self, _: Element) -> list[Element]:
+        found = []
+        for token, (dhcp, *addresses) in self.interfaces.items():
+            kind = "FromDHCP" if dhcp else "Manual"
+            parts = [
+                node(TT, kind, node(TT, "Address", text=address), node(TT, "PrefixLength", text=str(length)))
+                for address, length in addresses
+            ]
+            config = node(TT, "Config", *parts, node(TT, "DHCP", text=str(dhcp).lower()))
+            ipv4 = node(TT, "IPv4", node(TT, "Enabled", text="true"), config)
+            interface = node(TDS, "NetworkInterfaces", node(TT, "Enabled", text="true"), ipv4)
+            interface.set("token", token)
+            found.append(interface)
+        return found
+
+    def do_SetNetworkInterfaces(self, request: Element) -> list[Element]:
+        token = self._known(request, "InterfaceToken", self.interfaces)
+        ipv4 = next(one for one in request[1] if etree.QName(one).localname == "IPv4")
+        pairs = [(one[0].text or "", int(one[1].text or "")) for one in ipv4 if len(one) == 2]
+        self.interfaces[token] = (ipv4[-1].text == "true", *pairs)
+        return [node(TDS, "RebootNeeded", text=self.reboot_needed)] if self.reboot_needed else []
+
+    def do_GetNetworkDefaultGateway(self, _: Element) -> list[Element]:
+        names = ("IPv6Address" if ":" in one else "IPv4Address" for one in self.gateways)
+        parts = (node(TT, name, text=one) for name, one in zip(names, self.gateways, strict=True))
+        return [node(TDS, "NetworkGateway", *parts)]
+
+    def do_SetNetworkDefaultGateway(self, request: Element) -> None:
+        self.gateways = tuple(one.text or "" for one in request)
+
     def do_GetNTP(self, _: Element) -> list[Element]:
         hosts = [node(TT, "NTPManual", node(TT, "DNSname", text=one)) for one in self.ntp]
         return [node(TDS, "NTPInformation", node(TT, "FromDHCP", text="false"), *hosts)]
@@ -205,7 +246,7 @@ class PaperDevice:
                 "KeyAttribute",
                 node(TAS, "KeyID", text=key_id),
                 node(TAS, "Alias", text=key.alias),
-                node(TAS, "hasPrivateKey", text=str(key.private).lower()),
+                node(TAS, "hasPrivateKey", text=str(key.private and key.polls_left < 0).lower()),
                 node(TAS, "KeyStatus", text=self.status_of(key)),
                 node(TAS, "externallyGenerated", text=str(key.made is None).lower()),
             )
@@ -283,9 +324,9 @@ class PaperDevice:
         self._room(1)
         found = {etree.QName(one).localname: one.text or "" for one in request}
         read = x509.load_der_x509_certificate(der)
-        spki = _spki(read.public_key())
-        made = next((key.made for key in self.keys.values() if key.public == spki), None)
-        fits = any(key.public == spki and key.private for key in self.keys.values())
+        public = spki(read.public_key())
+        made = next((key.made for key in self.keys.values() if key.public == public), None)
+        fits = any(key.public == public and key.private for key in self.keys.values())
         if found["PrivateKeyRequired"] == "true" and self.checks_keys and not fits:
             raise Fault("Receiver", "Action", "NoMatchingPrivateKey")
         key_id = self._add_key(read.public_key(), found.get("KeyAlias", ""), private=False)
@@ -337,7 +378,7 @@ class PaperDevice:
         if len(self.keys) >= int(self.capabilities["MaximumNumberOfKeys"]):
             raise Fault("Receiver", "Action", "MaximumNumberOfKeysReached")
         key_id = self._new("key")
-        self.keys[key_id] = Key(_spki(made.public_key()), alias, private=True, polls_left=2, made=made)
+        self.keys[key_id] = Key(spki(made.public_key()), alias, private=True, polls_left=2, made=made)
         return [node(TAS, "KeyID", text=key_id), node(TAS, "EstimatedCreationTime", text="PT1S")]
 
     def do_GetKeyStatus(self, request: Element) -> list[Element]:
@@ -389,13 +430,13 @@ class PaperDevice:
             raise Fault("Receiver", "Action", "MaximumNumberOfCertificatesReached")
 
     def _add_key(self, public: object, alias: str, *, private: bool) -> str:
-        spki = _spki(public)
+        own = spki(public)
         for key_id, key in self.keys.items():
-            if key.public == spki:
+            if key.public == own:
                 key.private = key.private or private
                 return key_id
         key_id = self._new("key")
-        self.keys[key_id] = Key(spki, alias, private)
+        self.keys[key_id] = Key(own, alias, private)
         return key_id
 
     def _add_certificate(self, der: bytes, key_id: str, alias: str = "") -> str:
@@ -421,7 +462,8 @@ class PaperDevice:
             raise Fault("Sender", "InvalidArgVal", "ReferenceExists")
 
 
-def _spki(public: object) -> bytes:
+def spki(public: object) -> bytes:
+    """DER of the SubjectPublicKeyInfo."""
     return public.public_bytes(_DER, serialization.PublicFormat.SubjectPublicKeyInfo)  # type: ignore[attr-defined,no-any-return]
 
 

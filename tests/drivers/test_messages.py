@@ -1,6 +1,7 @@
 """What devices say, message by message: handwritten after the specification, with the oddities of devices.md."""
 
 import base64
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -8,9 +9,11 @@ import pytest
 
 from device_cert_operator.core.model import ClockSource, KeyType, Pkcs12Encryption
 from device_cert_operator.drivers.onvif import device_messages as tds
+from device_cert_operator.drivers.onvif import legacy_messages as legacy
 from device_cert_operator.drivers.onvif import security_messages as tas
 from device_cert_operator.drivers.onvif.capabilities import capabilities_of, chain_length_of
 from device_cert_operator.drivers.onvif.device_messages import NetworkProtocol, ProtocolName, zone_offset
+from device_cert_operator.drivers.onvif.legacy_messages import LegacyFeatures
 from device_cert_operator.drivers.onvif.soap import TAS, TDS, Element, parse_body
 from device_cert_operator.errors import ProtocolViolation
 
@@ -200,3 +203,107 @@ def test_a_certificate_that_is_no_base64_is_a_violation(content: str) -> None:
     )
     with pytest.raises(ProtocolViolation):
         tas.read_certificates(answer("GetAllCertificates", inner))
+
+
+CSR = b"0csr"
+PEM = b"-----BEGIN CERTIFICATE REQUEST-----\nMGNzcg==\n-----END CERTIFICATE REQUEST-----\n"
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        base64.b64encode(CSR).decode(),
+        "\n" + "\n".join(base64.b64encode(CSR).decode()),
+        base64.b64encode(PEM).decode(),
+        base64.b64encode(PEM.replace(b"\n", b"\r\n")).decode(),
+        PEM.decode(),
+    ],
+    ids=["DER", "wrapped", "PEM", "PEM of Windows", "PEM in clear"],
+)
+def test_a_request_is_taken_in_every_form_that_is_seen(content: str) -> None:
+    assert tas.read_csr(answer("CreatePKCS10CSR", f"<PKCS10CSR>{content}</PKCS10CSR>")) == CSR
+    inner = f"<Pkcs10Request><Data>{content}</Data></Pkcs10Request>"
+    assert legacy.read_request(answer("GetPkcs10Request", inner)) == CSR
+
+
+@pytest.mark.parametrize("content", ["", "§", "AAA", "-----BEGIN CERTIFICATE REQUEST-----\n§\n"])
+def test_a_request_that_is_no_base64_is_a_violation(content: str) -> None:
+    with pytest.raises(ProtocolViolation):
+        tas.read_csr(answer("CreatePKCS10CSR", f"<PKCS10CSR>{content}</PKCS10CSR>"))
+
+
+def test_keys_that_the_device_makes_are_those_that_it_lists() -> None:
+    features = tas.read_features(answer("GetServiceCapabilities"))
+    assert features.makes_key_types == {KeyType.RSA_2048, KeyType.RSA_3072, KeyType.ECDSA_P256}
+    assert capabilities_of(features, (), has_ntp=False).makes_key_types == features.makes_key_types
+    only_rsa = replace(features, makes_ecc=False, rsa_lengths=())
+    assert only_rsa.makes_key_types == {KeyType.RSA_2048}
+    assert replace(features, makes_ecc=False, makes_rsa=False).makes_key_types == frozenset()
+
+
+def test_a_device_that_signs_no_requests_makes_no_keys_for_us() -> None:
+    features = replace(tas.read_features(answer("GetServiceCapabilities")), signs_requests=False)
+    assert not capabilities_of(features, (), has_ntp=False).can_make_key
+
+
+def test_who_made_a_key_is_known_only_where_the_device_says_it() -> None:
+    inner = "".join(
+        f"<KeyAttribute><KeyID>k</KeyID><KeyStatus>ok</KeyStatus>{told}</KeyAttribute>"
+        for told in (
+            "",
+            "<externallyGenerated>true</externallyGenerated>",
+            "<externallyGenerated>0</externallyGenerated>",
+        )
+    )
+    assert [key.made_here for key in tas.read_keys(answer("GetAllKeys", inner))] == [False, False, True]
+
+
+@pytest.mark.parametrize(
+    ("flags", "expected"),
+    [
+        ('TLS1.0="false" TLS1.1="false" TLS1.2="false" OnboardKeyGeneration="false"', LegacyFeatures()),
+        ('TLS1.2="true" OnboardKeyGeneration="true" HttpDigest="true"', LegacyFeatures(True, True)),
+        ('TLS1.1="1"', LegacyFeatures(False, True)),
+        ("", LegacyFeatures()),
+    ],
+)
+def test_legacy_flags(flags: str, expected: LegacyFeatures) -> None:
+    inner = f"<Capabilities><Network/><Security {flags}/><System/></Capabilities>"
+    assert legacy.read_features(answer("GetServiceCapabilities", inner)) == expected
+    found = capabilities_of(expected, (), has_ntp=False)
+    assert found.can_install_key_pair is expected.serves_tls
+    assert found.can_make_key is (expected.makes_keys and expected.serves_tls)
+    assert not found.csr_takes_san
+    assert found.chain_length == 1
+    assert found.key_types == {KeyType.RSA_2048}
+
+
+def test_legacy_certificates_and_which_are_enabled() -> None:
+    status = "".join(
+        f"<CertificateStatus><CertificateID>{name}</CertificateID><Status>{on}</Status></CertificateStatus>"
+        for name, on in (("a", "false"), ("b", "1"))
+    )
+    enabled = legacy.read_enabled(answer("GetCertificatesStatus", status))
+    assert enabled == {"b"}
+    inner = "".join(
+        f"<NvtCertificate><CertificateID> {name} </CertificateID><Certificate><Data>MA==</Data></Certificate>"
+        "</NvtCertificate>"
+        for name in "ab"
+    )
+    found = legacy.read_certificates(answer("GetCertificates", inner), enabled)
+    assert [(one.certificate_id, one.der, one.enabled) for one in found] == [("a", b"0", False), ("b", b"0", True)]
+    assert "der=" not in repr(found)
+
+
+def test_addresses_set_by_hand_are_told_with_their_prefix() -> None:
+    (settings,) = tds.read_interfaces(answer("GetNetworkInterfaces")).settings
+    assert settings == tds.InterfaceSettings("eth0", (("192.168.1.120", 24),), ("192.168.1.120", "169.254.3.4"))
+
+
+def test_gateways_of_both_kinds() -> None:
+    inner = (
+        "<NetworkGateway><IPv4Address>10.0.0.1</IPv4Address><IPv4Address>none</IPv4Address>"
+        "<IPv6Address>FE80::0001</IPv6Address></NetworkGateway>"
+    )
+    assert tds.read_gateways(answer("GetNetworkDefaultGateway", inner)) == (("10.0.0.1",), ("fe80::1",))
+    assert tds.read_gateways(answer("GetNetworkDefaultGateway", "")) == ((), ())

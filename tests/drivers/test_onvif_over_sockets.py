@@ -10,6 +10,7 @@ import pytest
 
 from device_cert_operator.core.model import Credentials, Served
 from device_cert_operator.drivers.base import DeviceConnection
+from device_cert_operator.drivers.onvif import device_keys
 from device_cert_operator.drivers.registry import driver_for
 from device_cert_operator.errors import CredentialsRejected
 from device_cert_operator.net.http import open_connection
@@ -17,7 +18,7 @@ from device_cert_operator.net.tls_probe import probe
 from tests.drivers.bundles import bundle
 from tests.drivers.contract import Bench, DriverContract
 from tests.drivers.paper_device import PaperConnection, PaperDevice
-from tests.net.certificates import Identity
+from tests.drivers.paper_legacy import LegacyPaperDevice
 from tests.net.servers import (
     DigestServer,
     Listening,
@@ -74,10 +75,10 @@ async def running(device: PaperDevice) -> AsyncIterator[SocketBench]:
             open_to_all = b"GetServices" in request.body or b"GetSystemDateAndTime" in request.body
             reply = b"" if open_to_all else digest(request)
             if not reply or reply.startswith(b"HTTP/1.1 200"):
-                before = device.assigned
+                before = device.shown
                 reply = await answered(request)
-                if device.assigned != before:
-                    load_into(context, _assigned(device))
+                if device.shown is not before:
+                    load_into(context, device.shown)
             writer.write(reply)
             await writer.drain()
 
@@ -87,15 +88,15 @@ async def running(device: PaperDevice) -> AsyncIterator[SocketBench]:
         reply = await PaperConnection(device).post(path, request.body, content_type=action)
         return http_reply(reply.status, reply.body, "Content-Type: application/soap+xml; charset=utf-8")
 
-    context = server_context(_assigned(device))
+    context = server_context(device.shown)
     async with listen(handle, context=context) as listening:
         yield SocketBench(device, listening, digest)
 
 
-def _assigned(device: PaperDevice) -> Identity:
-    assert device.assigned is not None
-    leaf = device.certificates[device.paths[device.assigned].certificate_ids[0]]
-    return device.private[leaf.der]
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On paper a key is made by asking for it."""
+    monkeypatch.setattr(device_keys, "_FIRST_LOOK_SECONDS", 0.0)
 
 
 class TestOverSockets(DriverContract):
@@ -104,6 +105,15 @@ class TestOverSockets(DriverContract):
     @pytest.fixture
     async def bench(self) -> AsyncIterator[Bench]:
         async with running(PaperDevice().with_factory_certificate()) as bench:
+            yield bench
+
+
+class TestLegacyOverSockets(TestOverSockets):
+    takes_pkcs12 = False
+
+    @pytest.fixture
+    async def bench(self) -> AsyncIterator[Bench]:
+        async with running(LegacyPaperDevice().with_factory_certificate()) as bench:
             yield bench
 
 

@@ -1,7 +1,6 @@
 """Key pairs that a device makes and keeps, and the certificate requests that it signs with them."""
 
 import asyncio
-from typing import Final
 
 from device_cert_operator.core.model import CSRRequest, KeyType
 from device_cert_operator.drivers.onvif import security_messages as tas
@@ -13,8 +12,8 @@ from device_cert_operator.pki.names import alternative_names_der
 from device_cert_operator.reasons import Reason
 
 _WITHIN_SECONDS = 30.0  # then the next pass goes on waiting: the key is found by its alias
-_FIRST_LOOK_SECONDS: Final = 0.05
-_LOOK_EVERY_SECONDS: Final = 1.0
+_FIRST_LOOK_SECONDS = 0.05
+_LOOK_EVERY_SECONDS = 1.0
 
 
 def check_request(request: CSRRequest, features: KeystoreFeatures) -> None:
@@ -66,3 +65,12 @@ async def create_csr(session: OnvifSession, key_id: str, request: CSRRequest) ->
         if san is None or not any("Attribute" in code or "Extension" in code for code in fault.codes):
             raise
     return tas.read_csr(await session.security(tas.build_create_csr(key_id, request.subject, None, algorithm)))
+
+
+def key_lost() -> DeviceRefused:
+    """The error for a certificate whose key is no longer on the device that made it."""
+    return DeviceRefused(
+        "the device has no key that fits the certificate: it made the key itself and has lost it since (a factory "
+        "reset?), so this certificate is of no more use and a new request has to be signed",
+        reason=Reason.DEVICE_KEY_LOST,
+    )

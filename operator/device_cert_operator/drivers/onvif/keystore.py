@@ -27,7 +27,6 @@ from device_cert_operator.drivers.onvif.soap import Element, OnvifFault
 from device_cert_operator.errors import DeviceRefused, OperatorError, Unsupported
 from device_cert_operator.pki.facts import read_facts
 from device_cert_operator.pki.pkcs12 import build_pkcs12
-from device_cert_operator.reasons import Reason
 
 _NO_KEY = frozenset({"NoMatchingPrivateKey", "NoPrivateKey"})
 _PASSPHRASE_LENGTH = 32  # devices support up to 40 ASCII characters (Capability-implied Requirements)
@@ -114,23 +113,18 @@ class Keystore:
 
     async def _upload_for_key(self, bundle: CertificateBundle, chain: tuple[bytes, ...]) -> str:
         """The certificate alone; the device looks for the key that fits it."""
-        lost = DeviceRefused(
-            "the device has no key that fits the certificate: it made the key itself and has lost it since (a factory "
-            "reset?), so this certificate is of no more use and a new request has to be signed",
-            reason=Reason.DEVICE_KEY_LOST,
-        )
         request = tas.build_upload_certificate(bundle.leaf_der, bundle.alias, key_required=True)
         try:
             await self._session.security(request)
         except OnvifFault as fault:
-            raise (lost if _NO_KEY & set(fault.codes) else fault) from None
+            raise (device_keys.key_lost() if _NO_KEY & set(fault.codes) else fault) from None
         contents = await self.contents()  # an answer proves nothing
         leaf = contents.with_der(bundle.leaf_der)
         if leaf is None:
             raise DeviceRefused("the device took the certificate and did not store it")
         if contents.has_key(leaf) is False:
             await self._sweep(bundle, contents)
-            raise lost
+            raise device_keys.key_lost()
         return await self._complete(bundle, chain, leaf, (), contents)
 
     async def _upload_beside(self, bundle: CertificateBundle, chain: tuple[bytes, ...]) -> str:
@@ -193,9 +187,11 @@ class Keystore:
         for certificate in loose:
             await self.delete("Certificate", certificate.certificate_id)
         left = replace(contents, certificates=tuple(one for one in contents.certificates if one not in loose))
+        behind = {one.key_id for one in loose}
         for key in contents.keys:
             may_fit = contents.holds(key) and (not bundle.key_der or key.made_here)
-            if not may_fit and not left.is_used(key) and same_series(key.alias, bundle.alias):
+            ours = same_series(key.alias, bundle.alias) or (not key.alias and key.key_id in behind)
+            if ours and not may_fit and not left.is_used(key):
                 await self.delete("Key", key.key_id)
 
     # ------------------------------------------------------------------------------------- keys of its own

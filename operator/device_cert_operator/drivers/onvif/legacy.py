@@ -9,6 +9,7 @@ import re
 from contextlib import suppress
 
 from device_cert_operator.core.model import CertificateBundle, CSRRequest, Inventory, StoredCertificate
+from device_cert_operator.drivers.onvif import device_keys
 from device_cert_operator.drivers.onvif import device_messages as tds
 from device_cert_operator.drivers.onvif import legacy_messages as messages
 from device_cert_operator.drivers.onvif.contents import OURS, older_in_series
@@ -22,6 +23,7 @@ from device_cert_operator.pki.names import subject_text
 from device_cert_operator.reasons import Reason
 
 _KEY = "-key"
+_NO_KEY = frozenset({"KeysNotMatching", "NoMatchingPrivateKey"})
 _IN_USE = re.compile(r"ReferenceExists|CertificateInUse|\w*Referenced\w*|NotDeletable")
 _Stored = tuple[LegacyCertificate, ...]
 
@@ -99,7 +101,10 @@ class LegacyStore:
         else:
             _check_key(stored, bundle)
             request = messages.build_load(bundle.alias, bundle.leaf_der)
-        await self._session.device(request)
+        try:
+            await self._session.device(request)
+        except OnvifFault as fault:
+            raise (device_keys.key_lost() if _NO_KEY & set(fault.codes) and not bundle.key_der else fault) from None
         there = _with_der(await self._stored(), bundle.leaf_der)  # an answer proves nothing
         if there is None:
             raise DeviceRefused("the device took the certificate and did not store it")
@@ -164,11 +169,7 @@ def _check_key(stored: _Stored, bundle: CertificateBundle) -> None:
     """The device would take any certificate, some do: only one that it has the key of goes there."""
     wanted = _key_sha256(bundle.leaf_der)
     if not any(_key_sha256(one.der) == wanted for one in stored):
-        raise DeviceRefused(
-            "the device has no key that fits the certificate: it made the key itself and has lost it since (a factory "
-            "reset?), so this certificate is of no more use and a new request has to be signed",
-            reason=Reason.DEVICE_KEY_LOST,
-        )
+        raise device_keys.key_lost()
 
 
 def _entry(one: LegacyCertificate) -> StoredCertificate:

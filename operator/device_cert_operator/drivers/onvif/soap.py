@@ -32,7 +32,7 @@ MOST_BYTES = 1024 * 1024
 _LONGEST_TEXT = 64 * 1024  # a base64 certificate fits many times
 _EXCERPT = 160
 
-_STORE_FULL = re.compile(r"MaximumNumberOf\w+Reached")
+_STORE_FULL = re.compile(r"MaximumNumberOf\w+Reached|MaxCertificates")
 _KEY_REFUSED = frozenset(
     {
         "KeyLength",
