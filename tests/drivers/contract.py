@@ -8,7 +8,7 @@ from typing import Protocol
 import pytest
 
 from device_cert_operator.clock import SystemClock
-from device_cert_operator.core.exchange import Reply, UsernameToken
+from device_cert_operator.core.exchange import Method, Reply, UsernameToken
 from device_cert_operator.core.model import ClockReading, ClockSource
 from device_cert_operator.drivers.base import DeviceConnection, Driver
 from device_cert_operator.drivers.registry import driver_for
@@ -54,10 +54,22 @@ class Interrupted:
     async def post(
         self, path: str, body: bytes, *, content_type: str, log_in: bool = True, timeout: timedelta | None = None
     ) -> Reply:
+        return await self.request("POST", path, body, content_type=content_type, log_in=log_in, timeout=timeout)
+
+    async def request(
+        self,
+        method: Method,
+        path: str,
+        body: bytes = b"",
+        *,
+        content_type: str | None = None,
+        log_in: bool = True,
+        timeout: timedelta | None = None,
+    ) -> Reply:
         self._left -= 1
         if self._left == 0 and not self._done:
             raise BrokenOff("broken off before the request")
-        reply = await self._inner.post(path, body, content_type=content_type, log_in=log_in, timeout=timeout)
+        reply = await self._inner.request(method, path, body, content_type=content_type, log_in=log_in, timeout=timeout)
         if self._left == 0:
             raise BrokenOff("broken off after the request")
         return reply
