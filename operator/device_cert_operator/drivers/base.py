@@ -43,8 +43,9 @@ class DeviceConnection(Protocol):
         """One request, with HTTP Digest (or Basic over TLS) when `log_in` and the device challenges.
 
         path: with its query, as it is sent. content_type: of a body that there is. Answers of any status are returned
-        as they are, but redirects and those that the errors above name. A 401, or a fault that says "not authorized", is returned where no log-in was sent: because `log_in` is False,
-        or because the device offers nothing that may be used here. So a driver can go on to a UsernameToken.
+        as they are, but redirects and those that the errors above name. A 401, or a fault that says "not authorized",
+        is returned where no log-in was sent: because `log_in` is False, or because the device offers nothing that may
+        be used here. So a driver can go on to a UsernameToken.
         """
         ...
 
