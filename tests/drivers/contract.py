@@ -8,7 +8,7 @@ from typing import ClassVar, Protocol
 import pytest
 
 from device_cert_operator.clock import SystemClock
-from device_cert_operator.core.exchange import Reply, UsernameToken
+from device_cert_operator.core.exchange import Method, Reply, UsernameToken
 from device_cert_operator.core.model import ClockReading, ClockSource
 from device_cert_operator.drivers.base import DeviceConnection, Driver
 from device_cert_operator.drivers.registry import driver_for
@@ -54,10 +54,22 @@ class Interrupted:
     async def post(
         self, path: str, body: bytes, *, content_type: str, log_in: bool = True, timeout: timedelta | None = None
     ) -> Reply:
+        return await self.request("POST", path, body, content_type=content_type, log_in=log_in, timeout=timeout)
+
+    async def request(
+        self,
+        method: Method,
+        path: str,
+        body: bytes = b"",
+        *,
+        content_type: str | None = None,
+        log_in: bool = True,
+        timeout: timedelta | None = None,
+    ) -> Reply:
         self._left -= 1
         if self._left == 0 and not self._done:
             raise BrokenOff("broken off before the request")
-        reply = await self._inner.post(path, body, content_type=content_type, log_in=log_in, timeout=timeout)
+        reply = await self._inner.request(method, path, body, content_type=content_type, log_in=log_in, timeout=timeout)
         if self._left == 0:
             raise BrokenOff("broken off after the request")
         return reply
@@ -67,6 +79,7 @@ class DriverContract(DeviceKeyContract):
     """The contract. `bench` is a fixture of the subclass; `driver_name` a name in the registry."""
 
     driver_name: str
+    one_slot: ClassVar[bool] = False  # an upload is served at once, in place of the one before: `OneSlotContract`
     takes_pkcs12: ClassVar[bool] = True
 
     @asynccontextmanager
@@ -93,6 +106,7 @@ class DriverContract(DeviceKeyContract):
         assert report.capabilities.can_install_key_pair
         assert report.capabilities.key_types
         assert bool(report.capabilities.pkcs12_encryptions) is self.takes_pkcs12
+        assert report.capabilities.replaces_in_place is self.one_slot
 
     async def test_installing_twice_is_once(self, bench: Bench) -> None:
         mine = bundle(1)
@@ -105,7 +119,7 @@ class DriverContract(DeviceKeyContract):
         assert len(after.certificates) == len(before.certificates) + 1
         entry = after.with_fingerprint(mine.fingerprint)
         assert entry is not None
-        assert (entry.handle, entry.alias, entry.in_use_by_tls) == (first, mine.alias, False)
+        assert (entry.handle, entry.alias, entry.in_use_by_tls) == (first, mine.alias, await self.in_place(bench))
         assert entry.has_key is not False
 
     async def test_the_old_certificate_is_served_until_the_new_one_is_activated(self, bench: Bench) -> None:
@@ -113,7 +127,7 @@ class DriverContract(DeviceKeyContract):
         old = await bench.served()
         async with self.driver(bench) as driver:
             handle = await driver.install(mine)
-            assert await bench.served() == old
+            assert await bench.served() == (mine.fingerprint if await self.in_place(bench) else old)
             await driver.activate(handle)
         assert await bench.served() == mine.fingerprint
 
@@ -128,6 +142,7 @@ class DriverContract(DeviceKeyContract):
         assert assigned is not None and assigned.handle == handle
 
     async def test_what_is_in_use_is_kept_and_the_old_one_goes_when_asked(self, bench: Bench) -> None:
+        await self.several_slots(bench)
         first, second = bundle(1), bundle(2)
         async with self.driver(bench) as driver:
             old = await driver.install(first)
@@ -146,6 +161,7 @@ class DriverContract(DeviceKeyContract):
         assert await bench.served() == second.fingerprint
 
     async def test_removing_gives_every_slot_back(self, bench: Bench) -> None:
+        await self.several_slots(bench)
         async with self.driver(bench) as driver:
             before = (await driver.inventory()).free_slots
             for number in range(1, 8):
@@ -153,6 +169,7 @@ class DriverContract(DeviceKeyContract):
             assert (await driver.inventory()).free_slots == before
 
     async def test_a_shared_issuer_is_stored_once_and_stays_while_needed(self, bench: Bench) -> None:
+        await self.several_slots(bench)
         issuer = make("intermediate", issuer=make("root", ca=True, usages=()), ca=True, usages=())
         first, second = bundle(1, issuer=issuer), bundle(2, issuer=issuer)
         async with self.driver(bench) as driver:
@@ -171,7 +188,8 @@ class DriverContract(DeviceKeyContract):
         self, bench: Bench, done: bool, with_chain: bool
     ) -> None:
         issuer = make("intermediate", issuer=make("root", ca=True, usages=()), ca=True, usages=())
-        if with_chain:  # there already, so that the upload has the most parts
+        shared = with_chain and not await self.in_place(bench)
+        if shared:  # there already, so that the upload has the most parts
             async with self.driver(bench) as driver:
                 kept = await driver.install(bundle(1, issuer=issuer))
         mine = bundle(2, issuer=issuer if with_chain else None)
@@ -188,17 +206,20 @@ class DriverContract(DeviceKeyContract):
                 entry = found.with_fingerprint(mine.fingerprint)
                 assert entry is not None and entry.handle == handle
                 assert len(entry.fingerprints) == certificates
-                assert await driver.remove(handle) is True
-                assert (await driver.inventory()).free_slots == before.free_slots, f"request {at} left something"
+                await self.take_off(driver, handle, before)
+                left = await driver.inventory()
+                assert left.free_slots == before.free_slots, f"request {at} left something"
+                assert left.certificates == before.certificates
         else:
             pytest.fail("installing takes more requests than anybody expects")
         async with self.driver(bench) as driver:
-            assert await driver.remove(await driver.install(mine)) is True
-            if with_chain:
+            await self.take_off(driver, await driver.install(mine), before)
+            if shared:
                 assert await driver.remove(kept) is True
 
     @pytest.mark.parametrize("done", [False, True], ids=["before", "after"])
     async def test_activating_goes_on_wherever_it_was_broken_off(self, bench: Bench, done: bool) -> None:
+        await self.several_slots(bench)
         bundles = [bundle(1), bundle(2)]
         async with self.driver(bench) as driver:
             handles = [await driver.install(one) for one in bundles]
@@ -215,6 +236,7 @@ class DriverContract(DeviceKeyContract):
 
     @pytest.mark.parametrize("done", [False, True], ids=["before", "after"])
     async def test_a_removal_that_was_broken_off_fills_no_store(self, bench: Bench, done: bool) -> None:
+        await self.several_slots(bench)
         async with self.driver(bench) as driver:
             before = (await driver.inventory()).free_slots
         for at in range(1, _MOST_REQUESTS):

@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.serialization import pkcs12
 from cryptography.x509.oid import NameOID
 from lxml import etree
 
-from device_cert_operator.core.exchange import Reply, UsernameToken
+from device_cert_operator.core.exchange import Method, Reply, UsernameToken
 from device_cert_operator.drivers.base import DeviceConnection
 from device_cert_operator.drivers.onvif.soap import TAS, TDS, TT, Element, node
 from tests.drivers.bundles import fingerprint
@@ -477,6 +477,19 @@ class PaperConnection:
 
     def username_token(self, created_at: datetime) -> UsernameToken:
         return UsernameToken("admin", "digest", "nonce", created_at.isoformat())
+
+    async def request(
+        self,
+        method: Method,
+        path: str,
+        body: bytes = b"",
+        *,
+        content_type: str | None = None,
+        log_in: bool = True,
+        timeout: timedelta | None = None,
+    ) -> Reply:
+        assert method == "POST"
+        return await self.post(path, body, content_type=content_type or "", log_in=log_in, timeout=timeout)
 
     async def post(
         self, path: str, body: bytes, *, content_type: str, log_in: bool = True, timeout: timedelta | None = None

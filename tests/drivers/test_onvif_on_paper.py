@@ -186,7 +186,7 @@ async def test_a_token_is_dated_by_the_devices_clock() -> None:
 
 
 def test_an_unknown_driver_names_those_that_there_are() -> None:
-    with pytest.raises(UnknownDriver, match="there is: onvif"):
+    with pytest.raises(UnknownDriver, match="there is: camera-web, onvif"):
         driver_for("omvif", None)  # type: ignore[arg-type]
 
 

@@ -129,6 +129,14 @@ class Request:
     body: bytes
 
     @property
+    def method(self) -> str:
+        return self.head.partition(" ")[0]
+
+    @property
+    def path(self) -> str:
+        return self.head.split(" ", 2)[1]
+
+    @property
     def authorization(self) -> str | None:
         for line in self.head.split("\r\n")[1:]:
             name, _, value = line.partition(":")
@@ -204,6 +212,6 @@ class DigestServer:
         fields = dict(re.findall(r'(\w+)="?([^",]*)', given))
         name = "sha256" if fields.get("algorithm") == "SHA-256" else "md5"
         digest: Callable[[str], str] = lambda text: hashlib.new(name, text.encode()).hexdigest()  # noqa: E731
-        first, second = digest(f"admin:cam:{self.password}"), digest(f"POST:{fields['uri']}")
+        first, second = digest(f"admin:cam:{self.password}"), digest(f"{request.method}:{fields['uri']}")
         expected = digest(f"{first}:{fields['nonce']}:{fields['nc']}:{fields['cnonce']}:{fields['qop']}:{second}")
         return fields["response"] == expected

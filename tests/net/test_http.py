@@ -181,6 +181,32 @@ async def test_a_warm_conversation_costs_one_request_a_call() -> None:
     assert guard.told == ["before", "accepted"]
 
 
+async def test_every_method_logs_in_under_its_own_name_with_its_body_or_without() -> None:
+    seen: list[tuple[str, str, bytes, bool]] = []
+
+    def note(request: Request) -> bytes:
+        seen.append((request.method, request.path, request.body, "content-type" in request.head.lower()))
+        return http_reply(200)
+
+    server, guard = DigestServer(inner=note), Budget()
+    async with conversation(answering(server), guard=guard) as (connection, _):
+        for method, body, kind in (
+            ("GET", b"", None),
+            ("PUT", b'{"a": 1}', "application/json"),
+            ("DELETE", b"", None),
+            ("POST", b"x", "text/plain"),
+        ):
+            reply = await connection.request(method, "/cgi/x?y=1", body, content_type=kind)  # type: ignore[arg-type]
+            assert reply.status == 200
+    assert seen == [
+        ("GET", "/cgi/x?y=1", b"", False),
+        ("PUT", "/cgi/x?y=1", b'{"a": 1}', True),
+        ("DELETE", "/cgi/x?y=1", b"", False),
+        ("POST", "/cgi/x?y=1", b"x", True),
+    ]
+    assert (server.requests, guard.told) == (5, ["before", "accepted"])
+
+
 async def test_a_wrong_password_is_refused_once_and_told() -> None:
     server, guard = DigestServer(), Budget()
     async with conversation(answering(server), guard=guard, password="wrong") as (connection, _):

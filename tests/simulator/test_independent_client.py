@@ -10,8 +10,11 @@ from pathlib import Path
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.serialization import NoEncryption, PrivateFormat
 
-from device_simulator import Fault, SimulatedDevice
+from device_simulator import DeviceSpec, Fault, SimulatedDevice, Simulator
+from device_simulator.tls import DER, KeyAndChain
+from tests.simulator.helpers import sign_for, signed_pair
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # the client's own
 
@@ -64,6 +67,44 @@ async def test_the_whole_keystore_sequence(camera: SimulatedDevice, tmp_path: Pa
     factory = camera.served_fingerprint
     seen = await asyncio.to_thread(drive, camera.address, data, http_digest=http_digest)
     assert seen == {"serial": camera.serial_number, "new": fingerprint, "rolled back": factory, "keys left": 1}
+    assert camera.guard.refused == 0
+
+
+def drive_legacy(address: str, pair: KeyAndChain) -> dict[str, object]:
+    """The legacy operations, synchronously: a pair from outside, then a key made on the device."""
+    from onvif import CacheMode, ONVIFClient
+
+    device = ONVIFClient(
+        address, 8080, "admin", "secret", http_digest=True, cache=CacheMode.NONE, use_https=False
+    ).devicemgmt()
+    key = pair.key.private_bytes(DER, PrivateFormat.PKCS8, NoEncryption())
+    certificate = {"Data": pair.chain[0].public_bytes(DER)}
+    given = {"CertificateID": "outside", "Certificate": certificate, "PrivateKey": {"Data": key}}
+    device.LoadCertificateWithPrivateKey(CertificateWithPrivateKey=[given])
+    device.SetCertificatesStatus(CertificateStatus=[{"CertificateID": "outside", "Status": True}])
+    seen: dict[str, object] = {"outside": served(address)}
+    device.CreateCertificate(CertificateID="inside", Subject="CN=made inside")
+    csr = x509.load_der_x509_csr(device.GetPkcs10Request(CertificateID="inside")["Data"])
+    signed = sign_for(csr.public_key())
+    device.LoadCertificates(
+        NVTCertificate=[{"CertificateID": "inside", "Certificate": {"Data": signed.public_bytes(DER)}}]
+    )
+    device.SetCertificatesStatus(CertificateStatus=[{"CertificateID": "inside", "Status": True}])
+    seen["inside"] = served(address) == signed.fingerprint(hashes.SHA256()).hex()
+    seen["serial"] = (
+        int(device.GetCertificateInformation(CertificateID="inside")["SerialNum"], 16) == signed.serial_number
+    )
+    device.DeleteCertificates(CertificateID=["outside"])
+    seen["left"] = [one["CertificateID"] for one in device.GetCertificates()][1:]
+    seen["on"] = [one["CertificateID"] for one in device.GetCertificatesStatus() if one["Status"]]
+    return seen
+
+
+async def test_the_legacy_sequences(simulator: Simulator, address: str) -> None:
+    camera = await simulator.add(DeviceSpec(name="old", address=address, advanced_security=False))
+    pair = signed_pair(kind="RSA-2048")
+    seen = await asyncio.to_thread(drive_legacy, address, pair)
+    assert seen == {"outside": pair.fingerprint, "inside": True, "serial": True, "left": ["inside"], "on": ["inside"]}
     assert camera.guard.refused == 0
 
 

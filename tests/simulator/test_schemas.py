@@ -1,13 +1,17 @@
 """Every answer of the simulator is valid by ONVIF's own schemas, on the way through the whole keystore."""
 
+import base64
 from pathlib import Path
 
 import pytest
+from cryptography import x509
 from lxml import etree
 
 from device_simulator import SimulatedDevice
 from tests.drivers.schemas import official_schema
 from tests.simulator.client import TAS, TDS, Client, Reply
+from tests.simulator.helpers import sign_for, signed_pair
+from tests.simulator.test_legacy import loaded, status, with_id
 
 NOW = "<tt:Time><tt:Hour>1</tt:Hour><tt:Minute>2</tt:Minute><tt:Second>3</tt:Second></tt:Time>"
 TODAY = "<tt:Date><tt:Year>2026</tt:Year><tt:Month>2</tt:Month><tt:Day>3</tt:Day></tt:Date>"
@@ -28,6 +32,13 @@ DEVICE = [
     ("GetDeviceInformation", ""),
     ("GetEndpointReference", ""),
     ("GetNetworkInterfaces", ""),
+    (
+        "SetNetworkInterfaces",
+        "<p:InterfaceToken>eth0</p:InterfaceToken><p:NetworkInterface><tt:IPv4><tt:Manual><tt:Address>HERE</tt:Address>"
+        "<tt:PrefixLength>16</tt:PrefixLength></tt:Manual></tt:IPv4></p:NetworkInterface>",
+    ),
+    ("SetNetworkDefaultGateway", "<p:IPv4Address>127.0.0.1</p:IPv4Address>"),
+    ("GetNetworkDefaultGateway", ""),
     ("GetNetworkProtocols", ""),
     (
         "SetNetworkProtocols",
@@ -60,7 +71,8 @@ def valid(reply: Reply, schema: etree.XMLSchema, operation: str) -> Reply:
 
 async def test_the_device_service(schema: etree.XMLSchema, camera: SimulatedDevice) -> None:
     for operation, inner in DEVICE:
-        valid(await Client(camera.address).call(TDS, operation, inner), schema, operation)
+        sent = inner.replace("HERE", camera.address)
+        valid(await Client(camera.address).call(TDS, operation, sent), schema, operation)
 
 
 @pytest.mark.parametrize(
@@ -119,3 +131,21 @@ async def test_the_keystore(
     phrase = (await call("UploadPassphrase", "<p:Passphrase>word</p:Passphrase>")).text("PassphraseID")
     await call("GetAllPassphrases")
     await call("DeletePassphrase", f"<p:PassphraseID>{phrase}</p:PassphraseID>")
+
+
+async def test_the_legacy_certificate_operations(schema: etree.XMLSchema, camera: SimulatedDevice) -> None:
+    client, pair = Client(camera.address), signed_pair()
+
+    async def call(operation: str, inner: str = "") -> Reply:
+        return valid(await client.call(TDS, operation, inner), schema, operation)
+
+    await call("CreateCertificate", f"{with_id('dc-1')}<p:Subject>CN=gate</p:Subject>")
+    csr = x509.load_der_x509_csr(base64.b64decode((await call("GetPkcs10Request", with_id("dc-1"))).text("Data")))
+    await call("LoadCertificates", loaded("dc-1", sign_for(csr.public_key())))
+    await call("LoadCertificateWithPrivateKey", loaded("dc-2", pair.chain[0], pair.key))
+    assert len((await call("GetCertificates")).texts("NvtCertificate")) == 3
+    told = await call("GetCertificateInformation", with_id("dc-2"))
+    assert (told.text("SubjectDN"), told.text("KeyLength"), told.text("Version")) == ("CN=gate", "256", "3")
+    await call("SetCertificatesStatus", status(dc_2=True))
+    assert (await call("GetCertificatesStatus")).texts("Status") == ["false", "false", "true"]
+    await call("DeleteCertificates", with_id("dc-1"))

@@ -191,7 +191,8 @@ class Capabilities:
     included. restart_for: how long it may be away after an activation or a reboot.
     can_make_key: makes a key pair and a CSR for it; makes_key_types: of which kinds.
     csr_takes_san: its CSRs carry the names asked for. csr_clears_first: a CSR destroys the present certificate.
-    clears_first: so does an upload.
+    clears_first: so does an upload, and until it is done nothing or the maker's own is served.
+    replaces_in_place: there is one slot: an upload is served at once, instead of the upload before, which is gone.
     login_budget: refused log-ins after which the driver's devices lock the account.
     """
 
@@ -212,6 +213,7 @@ class Capabilities:
     free_slots: int | None = None
     needs_reboot: bool = False
     clears_first: bool = False
+    replaces_in_place: bool = False
     restart_for: timedelta = timedelta(seconds=60)
     login_budget: int = 2
 

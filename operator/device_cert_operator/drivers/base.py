@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from device_cert_operator.clock import Clock
-from device_cert_operator.core.exchange import Reply, UsernameToken
+from device_cert_operator.core.exchange import Method, Reply, UsernameToken
 from device_cert_operator.core.model import (
     Capabilities,
     CertificateBundle,
@@ -30,18 +30,33 @@ class DeviceConnection(Protocol):
     not allowed), IdentityMismatch, ProtocolViolation.
     """
 
-    async def post(
-        self, path: str, body: bytes, *, content_type: str, log_in: bool = True, timeout: timedelta | None = None
+    async def request(
+        self,
+        method: Method,
+        path: str,
+        body: bytes = b"",
+        *,
+        content_type: str | None = None,
+        log_in: bool = True,
+        timeout: timedelta | None = None,
     ) -> Reply:
-        """POST, with HTTP Digest (or Basic over TLS) when `log_in` and the device challenges.
+        """One request, with HTTP Digest (or Basic over TLS) when `log_in` and the device challenges.
 
-        A 401, or a fault that says "not authorized", is returned where no log-in was sent: because `log_in` is False,
-        or because the device offers nothing that may be used here. So a driver can go on to a UsernameToken.
+        path: with its query, as it is sent. content_type: of a body that there is. Answers of any status are returned
+        as they are, but redirects and those that the errors above name. A 401, or a fault that says "not authorized",
+        is returned where no log-in was sent: because `log_in` is False, or because the device offers nothing that may
+        be used here. So a driver can go on to a UsernameToken.
         """
         ...
 
+    async def post(
+        self, path: str, body: bytes, *, content_type: str, log_in: bool = True, timeout: timedelta | None = None
+    ) -> Reply:
+        """`request` with POST, as SOAP needs no other."""
+        ...
+
     def username_token(self, created_at: datetime) -> UsernameToken:
-        """A WS-Security UsernameToken for the device's own time; the next `post` carries it and counts as a log-in."""
+        """A WS-Security UsernameToken for the device's own time; the next request carries it and counts as a log-in."""
         ...
 
     @property
@@ -119,6 +134,7 @@ __all__ = [
     "DeviceConnection",
     "Driver",
     "DriverFactory",
+    "Method",
     "Reply",
     "UsernameToken",
 ]

@@ -5,11 +5,13 @@ from types import MappingProxyType
 
 from device_cert_operator.clock import Clock, SystemClock
 from device_cert_operator.drivers.base import DeviceConnection, Driver, DriverFactory
+from device_cert_operator.drivers.camera_web.driver import CameraWebDriver
 from device_cert_operator.drivers.onvif.driver import OnvifDriver
 from device_cert_operator.errors import UnknownDriver
 
 DRIVERS: Mapping[str, DriverFactory] = MappingProxyType(
     {
+        "camera-web": CameraWebDriver,
         "onvif": OnvifDriver,
     }
 )

@@ -16,7 +16,7 @@ from typing import Any, Protocol, TypeVar
 import httpx
 
 from device_cert_operator.clock import Clock, SystemClock
-from device_cert_operator.core.exchange import Reply, UsernameToken
+from device_cert_operator.core.exchange import Method, Reply, UsernameToken
 from device_cert_operator.core.model import Credentials
 from device_cert_operator.errors import (
     CredentialsRejected,
@@ -74,7 +74,7 @@ async def open_connection(
     """A conversation that satisfies `drivers.base.DeviceConnection`; nothing is sent before the first request.
 
     address: IPv4, IPv6 without brackets, or DNS name. pin_der: the only leaf certificate that is spoken to; None =
-    plain HTTP. timeout: of one `post`, everything but the guard's own work included.
+    plain HTTP. timeout: of one `request`, everything but the guard's own work included.
     """
     connection = HttpConnection(
         _Wire(address, port, pin_der, most_reply_bytes), credentials, guard, timeout, clock or SystemClock()
@@ -109,38 +109,51 @@ class HttpConnection:
         return self._wire.encrypted
 
     def username_token(self, created_at: datetime) -> UsernameToken:
-        """A WS-Security UsernameToken; the next `post` carries it and counts as a log-in."""
+        """A WS-Security UsernameToken; the next request carries it and counts as a log-in."""
         self._token_made = True
         return username_token(self._credentials, created_at)
 
     async def post(
         self, path: str, body: bytes, *, content_type: str, log_in: bool = True, timeout: timedelta | None = None
     ) -> Reply:
-        """POST and return the whole reply; see `DeviceConnection.post` for the log-in.
+        """`request` with POST."""
+        return await self.request("POST", path, body, content_type=content_type, log_in=log_in, timeout=timeout)
+
+    async def request(
+        self,
+        method: Method,
+        path: str,
+        body: bytes = b"",
+        *,
+        content_type: str | None = None,
+        log_in: bool = True,
+        timeout: timedelta | None = None,
+    ) -> Reply:
+        """Send and return the whole reply; see `DeviceConnection.request` for the log-in.
 
         A 401 is returned where no log-in was sent: not asked for, or nothing that may be used here is offered.
         Raises DeviceUnreachable, DeviceBusy, CredentialsRejected, PermissionMissing, IdentityMismatch,
         ProtocolViolation.
         """
         async with self._one_at_a_time:
-            exchange = _Exchange(self._wire, path, body, content_type, timeout or self._timeout)
+            exchange = _Exchange(self._wire, method, path, body, content_type, timeout or self._timeout)
             carries_token, self._token_made = self._token_made, False
             if carries_token:
-                return await self._post_with_token(exchange)
+                return await self._send_with_token(exchange)
             if not log_in:
                 return self._not_busy(await exchange.send())
-            return await self._post_with_http_login(exchange)
+            return await self._send_with_http_login(exchange)
 
     async def close(self) -> None:
         """Drop the connection."""
         await self._wire.close()
 
-    async def _post_with_token(self, exchange: "_Exchange") -> Reply:
+    async def _send_with_token(self, exchange: "_Exchange") -> Reply:
         await self._allowed()
         reply = self._not_busy(await exchange.send())
         return await self._settle(reply)
 
-    async def _post_with_http_login(self, exchange: "_Exchange") -> Reply:
+    async def _send_with_http_login(self, exchange: "_Exchange") -> Reply:
         """Ask for a challenge if none is known and answer it; a fresh nonce is answered once more."""
         if not self._login.ready:
             reply = self._not_busy(await exchange.send())
@@ -153,7 +166,7 @@ class HttpConnection:
 
     async def _send_logged_in(self, exchange: "_Exchange") -> Reply:
         await self._allowed()
-        authorization = self._login.authorization("POST", exchange.uri, exchange.body)
+        authorization = self._login.authorization(exchange.method, exchange.uri, exchange.body)
         reply = self._not_busy(await exchange.send(authorization))
         self._login.note_info(reply.headers)
         return reply
@@ -203,8 +216,11 @@ class HttpConnection:
 class _Exchange:
     """One call's requests: the same body, sent up to three times, within one deadline that counts only our waiting."""
 
-    def __init__(self, wire: "_Wire", path: str, body: bytes, content_type: str, timeout: timedelta) -> None:
+    def __init__(
+        self, wire: "_Wire", method: Method, path: str, body: bytes, content_type: str | None, timeout: timedelta
+    ) -> None:
         self._wire = wire
+        self.method = method
         try:
             self._url = httpx.URL(wire.base + path)
         except httpx.InvalidURL:
@@ -217,10 +233,12 @@ class _Exchange:
 
     async def send(self, authorization: str | None = None) -> Reply:
         """One request and its whole reply. Raises DeviceUnreachable past the deadline, and what `_Wire.send` raises."""
-        headers = {"content-type": self._content_type, "accept-encoding": "identity"}
+        headers = {"accept-encoding": "identity"}
+        if self._content_type is not None:
+            headers["content-type"] = self._content_type
         if authorization is not None:
             headers["authorization"] = authorization
-        request = httpx.Request("POST", self._url, headers=headers, content=self.body)
+        request = httpx.Request(self.method, self._url, headers=headers, content=self.body)
         started = asyncio.get_running_loop().time()
         try:
             async with asyncio.timeout(max(0.0, self._left)):

@@ -1,0 +1,44 @@
+"""A camera with one slot and a CA in its firmware, under our own CA: first issue, renewal, tampering, a new address."""
+
+import pytest
+
+from device_simulator import Fault, Kind, SimulatedDevice
+from tests.support.world import World
+
+
+async def one_camera(world: World, **spec: object) -> SimulatedDevice:
+    camera = await world.camera("gate", kind=Kind.FIRMWARE_CA, **spec)
+    await world.credentials()
+    await world.authority()
+    await world.apply(world.device("gate", driver="camera-web"), world.certificate("gate"))
+    await world.start_operator()
+    await world.ready("gate")
+    return camera
+
+
+async def test_a_camera_with_one_slot_becomes_trusted_and_stays_so(world: World) -> None:
+    camera = await one_camera(world)
+    assert await world.trusted(camera.address)
+    first = camera.served_fingerprint
+    await camera.replace_certificate()
+    assert not await world.trusted(camera.address)
+    await world.becomes_trusted(camera, within=20)
+    assert camera.served_fingerprint == first
+    await world.kubectl("annotate", "dcert", "gate", "devicecert.io/renew=now")
+    await world.holds(lambda: camera.served_fingerprint not in {first, None})
+    await world.becomes_trusted(camera)
+    await world.ready("gate")
+    assert camera.counters.reboots == 0
+
+
+@pytest.mark.parametrize("fault", [Fault.WEB_DAEMON_RESTARTS, Fault.NEEDS_REBOOT, Fault.CHAIN_REFUSED])
+async def test_a_camera_with_one_slot_is_healed_through(world: World, fault: Fault) -> None:
+    camera = await one_camera(world, faults=(fault,))
+    assert await world.trusted(camera.address)
+
+
+async def test_a_moved_camera_with_one_slot_gets_its_new_address(world: World) -> None:
+    camera = await one_camera(world)
+    await camera.move(world.address(9))
+    await world.becomes_trusted(camera, within=30)
+    await world.ready("gate")
