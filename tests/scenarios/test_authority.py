@@ -3,18 +3,12 @@
 import asyncio
 import base64
 import subprocess
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
-from datetime import timedelta
-from pathlib import Path
 from typing import Any
-
-import pytest
 
 from device_cert_operator.core.model import ObjectKey
 from device_simulator import SimulatedDevice
 from tests.support.ca import openssl_v1_root
-from tests.support.world import HTTPS, Object, World, openssl_accepts
+from tests.support.world import Object, World
 
 LOOPBACK = {"permittedIPRanges": ["127.0.0.0/8"]}
 

@@ -230,9 +230,9 @@ class World:
             },
         }
 
-    async def trusted(self, address: str) -> bool:
+    async def trusted(self, address: str, root: Path | None = None) -> bool:
         """Whether openssl, trusting only the root, accepts what is served at this address."""
-        return await asyncio.to_thread(openssl_accepts, address, self.root)
+        return await asyncio.to_thread(openssl_accepts, address, root or self.root)
 
     async def becomes_trusted(self, camera: SimulatedDevice, within: float = 10) -> None:
         """Wait until openssl accepts the camera: its web daemon may be restarting."""

@@ -69,6 +69,13 @@ class Member:
         return status_of(self.status.conditions, "Stalled") == "True"
 
     @property
+    def beyond_help(self) -> bool:
+        """Stalled for another reason than the certificate it has: another certificate would not get there."""
+        parts = ("Reachable", "Identified", "Authenticated")
+        off = self.desired is None or self.desired.paused
+        return self.stalled and (off or any(status_of(self.status.conditions, part) == "False" for part in parts))
+
+    @property
     def secure(self) -> bool:
         return status_of(self.status.conditions, "Secure") == "True"
 
@@ -589,7 +596,7 @@ def _turn(s: CertificateSituation, members: tuple[MemberStatus, ...]) -> GiveTur
 
 
 def _may_have_turn(member: Member) -> bool:
-    return member.identified and member.holds and not member.stalled
+    return member.identified and member.holds and not member.beyond_help
 
 
 def _turn_is_open(status: MemberStatus, member: Member, s: CertificateSituation) -> bool:

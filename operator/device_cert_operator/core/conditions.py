@@ -74,6 +74,7 @@ RECONCILING = frozenset(
         Reason.WAITING_FOR_DEVICE,
         Reason.WAITING_FOR_CERTIFICATE,
         Reason.WAITING_FOR_CSR,
+        Reason.DEVICE_KEY_LOST,
         Reason.WAITING_FOR_APPROVAL,
         Reason.WAITING_FOR_ISSUER,
         Reason.REQUEST_FAILED,
