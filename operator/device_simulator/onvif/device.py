@@ -42,7 +42,7 @@ class OnvifDevice(SimulatedDevice):
         self.keystore = Keystore(
             most_keys=self.spec.most_keys,
             most_certificates=self.spec.most_certificates,
-            most_paths=self.spec.most_paths,
+            most_paths=self.spec.most_paths if self.spec.advanced_security else self.spec.most_certificates,
             encryptions=self.spec.encryptions,
             key_types=self.spec.key_types,
         )
