@@ -48,6 +48,34 @@ async def test_a_certificate_that_somebody_uploaded_is_left_alone_and_told(world
     assert camera.counters.requests["POST /cgi/certificate"] == uploads
 
 
+async def test_a_renewal_that_cannot_be_served_leaves_one_slot_as_it_was(world: World) -> None:
+    camera = await one_camera(world)
+    first = camera.served_fingerprint
+    camera.faults.set(Fault.CANNOT_SERVE, 1)
+    await world.kubectl("annotate", "dcert", "gate", "devicecert.io/renew=now")
+    await world.until("dcert", "gate", "Installed", "False", within=40)
+    await world.holds(lambda: camera.counters.requests["POST /cgi/certificate"] >= 3, within=40)
+    await world.holds(lambda: camera.served_fingerprint == first, within=40)
+    await world.becomes_trusted(camera)
+    failed = (await world.get("dev", "gate"))["status"]["revision"].get("failed", {})
+    assert failed.get("number") == 2
+
+
+async def test_a_camera_that_clears_its_slot_first_needs_leave_for_a_renewal_but_not_for_the_first(
+    world: World,
+) -> None:
+    camera = await one_camera(world, faults={Fault.CLEAR_IMPORT_GAP})
+    first = camera.served_fingerprint
+    await world.kubectl("annotate", "dcert", "gate", "devicecert.io/renew=now")
+    await world.holds(lambda: camera.counters.requests["GET /cgi/certificate"] > 6)
+    assert camera.served_fingerprint == first
+    assert await world.trusted(camera.address)
+    await world.kubectl("patch", "dcert", "gate", "--type=merge", "-p", '{"spec":{"allowGap":true}}')
+    await world.holds(lambda: camera.served_fingerprint not in {first, None})
+    await world.becomes_trusted(camera)
+    await world.ready("gate")
+
+
 async def test_a_moved_camera_with_one_slot_gets_its_new_address(world: World) -> None:
     camera = await one_camera(world)
     await camera.move(world.address(9))

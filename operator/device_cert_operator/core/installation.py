@@ -9,6 +9,7 @@ from datetime import datetime
 
 from device_cert_operator.core.findings import Finding, blocked, to_do, waiting
 from device_cert_operator.core.model import Inventory, KeyType, NotServed, ObjectKey, Revision, StoredCertificate
+from device_cert_operator.core.one_slot import begin_in_place, has_one_slot, install_in_place, put_back
 from device_cert_operator.core.situation import Situation
 from device_cert_operator.core.status import Activating
 from device_cert_operator.core.steps import (
@@ -55,6 +56,8 @@ def activation_is_unfinished(s: Situation) -> Finding | None:
     if s.inventory is None:
         return _do(Reason.INSTALLING, "The new certificate is being activated.", ReadInventory())
     entry = s.inventory.with_fingerprint(activating.revision.fingerprint)
+    if entry is None and has_one_slot(s):
+        return install_in_place(s, activating)
     if entry is None:
         return _do(Reason.NOT_SERVED, "The device lost the new certificate.", RecordFailed(Reason.NOT_SERVED))
     if not entry.in_use_by_tls and Activate not in s.done:
@@ -85,14 +88,23 @@ def _roll_back(s: Situation, activating: Activating) -> Finding:
         return waiting(None, Reason.ROLLING_BACK, message)
     if s.inventory is None:
         return _do(Reason.ROLLING_BACK, message, ReadInventory())
-    assigned = s.inventory.assigned
-    if (assigned is None or assigned.handle != activating.previous_handle) and Activate not in s.done:
-        return _do(Reason.ROLLING_BACK, message, Activate(activating.previous_handle or ""))
+    if (step := _back(s, activating, s.inventory)) is not None:
+        return _do(Reason.ROLLING_BACK, message, step)
     if _reboot_helps(s, activating):
         return _do(Reason.ROLLING_BACK, message, Reboot(ACTIVATION))
     if s.now - _waiting_since(s, activating) < s.restart_for:
         return waiting(None, Reason.ROLLING_BACK, message)
     return _do(Reason.NOT_SERVED, "Neither certificate could be proven.", RecordFailed(Reason.NOT_SERVED))
+
+
+def _back(s: Situation, activating: Activating, inventory: Inventory) -> Step | None:
+    """The step that puts the previous certificate back, until it was taken."""
+    if has_one_slot(s):
+        return put_back(s, activating, inventory)
+    assigned = inventory.assigned
+    if (assigned is None or assigned.handle != activating.previous_handle) and Activate not in s.done:
+        return Activate(activating.previous_handle or "")
+    return None
 
 
 def revision_is_not_served(s: Situation) -> Finding | None:
@@ -108,6 +120,8 @@ def revision_is_not_served(s: Situation) -> Finding | None:
         return _do(Reason.INSTALLING, f"Revision {turn.number} is being installed.", ReadInventory())
     if s.inventory.with_fingerprint(turn.facts.fingerprint) is not None:
         return _do(Reason.INSTALLING, f"Revision {turn.number} is being activated.", BeginActivation(turn))
+    if has_one_slot(s):
+        return begin_in_place(s, turn, s.inventory)
     if Install in s.done:
         return _do(
             Reason.NOT_SERVED, "The device took the certificate and did not store it.", RecordFailed(Reason.NOT_SERVED)

@@ -270,6 +270,7 @@ class StoredCertificate:
 
     handle: the device's own id of the path. alias: what its maker named it. fingerprints: leaf first.
     in_use_by_tls: assigned to the HTTPS server. in_use_elsewhere: assigned to another service (802.1X, RTSPS).
+    built_in: the device's own, made by its firmware and always there.
     """
 
     handle: str
@@ -278,6 +279,7 @@ class StoredCertificate:
     has_key: bool | None
     in_use_by_tls: bool
     in_use_elsewhere: bool = False
+    built_in: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -310,6 +310,9 @@ async def _install(visit: Visit, situation: Situation, revision: Revision) -> No
         await _ask(visit, situation, "install", lambda driver: driver.install(bundle))
     except DeviceRefused as error:
         visit.status = replace(visit.status, revision=bound(visit, revision.ref, error.reason))
+        if (activating := visit.status.revision.activating) is not None:  # one slot: what was served may be gone
+            state = replace(visit.status.revision, activating=replace(activating, rolling_back=True))
+            await visit.save(replace(visit.status, revision=state))
         raise
 
 
@@ -340,8 +343,7 @@ async def _begin_roll_back(visit: Visit, why: str) -> None:
         return
     activating = replace(state.activating, rolling_back=True, since=visit.tools.clock.now())
     await visit.save(replace(visit.status, revision=replace(state, activating=activating)))
-    visit.done.discard(Activate)
-    visit.done.discard(Reboot)
+    visit.done -= {Activate, Install, Reboot}
     visit.tell("Warning", Reason.ROLLING_BACK, f"{why}; the previous certificate is put back.")
 
 
@@ -361,7 +363,9 @@ async def _record_failed(visit: Visit, situation: Situation, reason: Reason) -> 
     revision = activating.revision if activating else situation.turn.ref if situation.turn else None
     if revision is None:
         return
-    state = bound(visit, revision, reason)
+    failed = visit.status.revision.failed
+    told = failed is not None and failed.revision == revision and failed.next_attempt_at > visit.tools.clock.now()
+    state = visit.status.revision if told else bound(visit, revision, reason)
     await visit.save(replace(visit.status, revision=replace(state, activating=None)))
     visit.tell("Warning", reason, f"Revision {revision.number} could not be proven on the device.")
 

@@ -247,7 +247,14 @@ class CameraWebDriver:
 
 
 def _entry(handle: str, slot: Slot, in_use: str) -> StoredCertificate:
-    return StoredCertificate(handle, slot.name, slot.fingerprints, has_key=True, in_use_by_tls=in_use == handle)
+    return StoredCertificate(
+        handle,
+        slot.name,
+        slot.fingerprints,
+        has_key=True,
+        in_use_by_tls=in_use == handle,
+        built_in=handle == FIRMWARE,
+    )
 
 
 def _capabilities(found: Certificates) -> Capabilities:

@@ -1,0 +1,114 @@
+"""Devices with one slot: what is remembered before an upload, and the way back."""
+
+from dataclasses import replace
+
+import pytest
+
+from device_cert_operator.core.decide import decide
+from device_cert_operator.core.model import StoredCertificate
+from device_cert_operator.core.status import Activating
+from device_cert_operator.core.steps import (
+    Activate,
+    BeginActivation,
+    BeginRollBack,
+    Install,
+    ReadInventory,
+    RecordFailed,
+    RecordInstalled,
+    Rest,
+)
+from device_cert_operator.reasons import Reason
+from tests.support.situations import (
+    NOW,
+    assignment,
+    inventory,
+    report,
+    revision,
+    served,
+    situation,
+    stored,
+    with_revision_state,
+)
+
+R1, R2 = revision(1, "a"), revision(2, "b")
+ONE_SLOT = report(capabilities=replace(report().capabilities, replaces_in_place=True, can_reboot=False))
+CLEARS = replace(ONE_SLOT, capabilities=replace(ONE_SLOT.capabilities, clears_first=True))
+OWN = StoredCertificate("firmware", "", ("f" * 64,), True, in_use_by_tls=False, built_in=True)
+OWN_IN_USE = replace(OWN, in_use_by_tls=True)
+WITH_R1 = inventory(OWN, stored("uploaded", "a", "dc-r1", tls=True))
+WITH_R2 = inventory(OWN, stored("uploaded", "b", "dc-r2", tls=True))
+EMPTY = inventory(OWN_IN_USE)
+TURN = situation(assignment=assignment(R2, R1), report=ONE_SLOT)
+ACTIVATING = Activating(R2.ref, NOW, "uploaded", R1.facts.fingerprint)
+ROLLING = replace(ACTIVATING, rolling_back=True)
+FROM_OWN = replace(ROLLING, previous_handle="firmware", previous_fingerprint="f" * 64)
+UNDER_WAY = with_revision_state(TURN, activating=ACTIVATING)
+BACK = with_revision_state(TURN, activating=ROLLING, installed=R1.ref)
+BACK_TO_OWN = with_revision_state(TURN, activating=FROM_OWN)
+BROKEN = served("c")
+INSTALLED_ONCE = frozenset({Install})
+GAP = replace(TURN, assignment=replace(assignment(R2, R1), allow_gap=True), report=CLEARS, inventory=WITH_R1)
+
+
+@pytest.mark.parametrize(
+    ("sentence", "s", "step"),
+    [
+        ("the slot is looked at first", TURN, ReadInventory()),
+        ("what to go back to is remembered before the upload", replace(TURN, inventory=WITH_R1), BeginActivation(R2)),
+        ("a first upload leaves no gap", replace(TURN, report=CLEARS, inventory=EMPTY), BeginActivation(R2)),
+        ("a gap that is allowed", GAP, BeginActivation(R2)),
+        ("remembered, and uploaded then", replace(UNDER_WAY, inventory=WITH_R1), Install(R2)),
+        ("served: proven", replace(UNDER_WAY, served=served("b")), RecordInstalled(R2)),
+        (
+            "uploaded and lost",
+            replace(UNDER_WAY, inventory=WITH_R1, done=INSTALLED_ONCE),
+            RecordFailed(Reason.NOT_SERVED),
+        ),
+        (
+            "the revision is gone meanwhile",
+            replace(UNDER_WAY, inventory=WITH_R1, assignment=assignment(R1)),
+            RecordFailed(Reason.NOT_SERVED),
+        ),
+        ("the earlier revision is uploaded again", replace(BACK, served=BROKEN, inventory=WITH_R2), Install(R1)),
+        ("and proven", BACK, RecordFailed(Reason.ROLLED_BACK)),
+        ("the device's own comes back", replace(BACK_TO_OWN, served=BROKEN, inventory=WITH_R2), Activate("firmware")),
+    ],
+)
+def test_what_is_done_next(sentence: str, s: object, step: object) -> None:
+    assert decide(s).next == step, sentence  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "s",
+    [
+        replace(BACK, served=BROKEN, inventory=WITH_R2, done=INSTALLED_ONCE),
+        replace(BACK, served=BROKEN, inventory=WITH_R1),
+        replace(BACK_TO_OWN, served=BROKEN, inventory=EMPTY),
+        replace(BACK_TO_OWN, served=BROKEN, inventory=inventory(stored("uploaded", "b", "dc-r2", tls=True))),
+    ],
+)
+def test_what_was_put_back_is_waited_for(s: object) -> None:
+    plan = decide(s)  # type: ignore[arg-type]
+    assert isinstance(plan.next, Rest)
+    assert plan.next.reason is Reason.ROLLING_BACK
+
+
+def test_no_certificate_is_cleared_without_leave() -> None:
+    s = replace(GAP, assignment=assignment(R2, R1))
+    plan = decide(s)
+    assert isinstance(plan.next, Rest)
+    assert plan.next.reason is Reason.GAP_NOT_ALLOWED
+    assert "allowGap: true" in plan.next.message
+    assert not any(
+        finding.condition == "Secure" and finding.reason is Reason.GAP_NOT_ALLOWED for finding in plan.findings
+    )
+    told = decide(replace(s, verdict=None))
+    assert any(finding.condition == "Secure" and finding.reason is Reason.GAP_NOT_ALLOWED for finding in told.findings)
+
+
+def test_what_cannot_be_proven_in_time_is_taken_back() -> None:
+    late = with_revision_state(
+        TURN, activating=replace(ACTIVATING, since=NOW - ONE_SLOT.capabilities.restart_for), installed=R1.ref
+    )
+    s = replace(late, served=BROKEN, inventory=WITH_R2)
+    assert isinstance(decide(s).next, BeginRollBack)
