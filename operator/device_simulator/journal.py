@@ -2,6 +2,8 @@
 
 import time
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 
@@ -33,6 +35,16 @@ class Journal:
     def turned_away(self, operation: str) -> None:
         """Remember one that got no further than the log-in: Digest begins with one."""
         self._remember(Entry(time.monotonic(), operation, ok=False))
+
+    @contextmanager
+    def under_way(self, *, changes: bool) -> Iterator[None]:
+        """While a request is carried out; two changes at a time are an overlap."""
+        self.overlaps += changes and self.changes_under_way > 0
+        self.changes_under_way += changes
+        try:
+            yield
+        finally:
+            self.changes_under_way -= changes
 
     def _remember(self, entry: Entry) -> None:
         self.entries.append(entry)

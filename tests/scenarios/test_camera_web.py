@@ -81,3 +81,24 @@ async def test_a_moved_camera_with_one_slot_gets_its_new_address(world: World) -
     await camera.move(world.address(9))
     await world.becomes_trusted(camera, within=30)
     await world.ready("gate")
+
+
+async def test_a_key_made_on_the_camera_never_leaves_it(world: World) -> None:
+    camera = await world.camera("gate", kind=Kind.FIRMWARE_CA)
+    await world.credentials()
+    await world.authority()
+    made_there = world.certificate("gate", privateKey={"source": "Device"})
+    await world.apply(world.device("gate", driver="camera-web"), made_there)
+    await world.start_operator()
+    await world.ready("gate")
+    await world.becomes_trusted(camera)
+    told = camera.counters.requests
+    assert (told["POST /cgi/certificate/request"], told["POST /cgi/certificate/signed"]) == (1, 1)
+    assert "POST /cgi/certificate" not in told
+
+
+async def test_small_troubles_of_every_kind_do_not_stop_it(world: World) -> None:
+    camera = await one_camera(world, hostility=0.15, seed=7, web_restart_for=0.2)
+    await world.becomes_trusted(camera, within=20)
+    assert camera.counters.overlapping_changes == 0
+    assert camera.counters.logins_refused == 0

@@ -39,13 +39,11 @@ async def answer(device: "FirmwareCADevice", request: web.BaseRequest) -> web.St
 async def _carried_out(device: "FirmwareCADevice", request: web.BaseRequest, page: Page, name: str) -> web.Response:
     changes = request.method != "GET"
     journal = device.journal
-    if changes:
-        journal.overlaps += journal.changes_under_way > 0
-        journal.changes_under_way += 1
     try:
-        if changes:
-            await asyncio.sleep(0.01)  # devices take their time, so that overlapping commands would be seen
-        made = await page(device, request)
+        with journal.under_way(changes=changes):
+            if changes:
+                await asyncio.sleep(0.01)  # devices take their time, so that overlapping commands would be seen
+            made = await page(device, request)
         journal.note(name, ok=True)
         return made
     except Refused as refused:
@@ -54,8 +52,6 @@ async def _carried_out(device: "FirmwareCADevice", request: web.BaseRequest, pag
     except UploadRefused as refused:
         journal.note(name, ok=False)
         return _no(refusal(refused))
-    finally:
-        journal.changes_under_way -= changes
 
 
 def _no(refused: Refused) -> web.Response:

@@ -54,14 +54,12 @@ def _operation(device: "OnvifDevice", asked: Request) -> Operation | None:
 async def _carried_out(device: "OnvifDevice", asked: Request, operation: Operation) -> bytes:
     changes = changes_something(asked.operation)
     journal = device.journal
-    if changes:
-        journal.overlaps += journal.changes_under_way > 0
-        journal.changes_under_way += 1
     try:
-        if changes:
-            await asyncio.sleep(0.01)  # devices take their time, so that overlapping commands would be seen
-        answered = operation(device, asked)
-        made = await answered if isinstance(answered, Awaitable) else answered
+        with journal.under_way(changes=changes):
+            if changes:
+                await asyncio.sleep(0.01)  # devices take their time, so that overlapping commands would be seen
+            answered = operation(device, asked)
+            made = await answered if isinstance(answered, Awaitable) else answered
         journal.note(asked.operation, ok=True)
         return envelope(made)
     except SoapFault:
@@ -71,8 +69,6 @@ async def _carried_out(device: "OnvifDevice", asked: Request, operation: Operati
         journal.note(asked.operation, ok=False)
         first, *rest = str(error).split()
         raise SoapFault("Sender" if first == "InvalidArgVal" else "Receiver", first, *rest) from None
-    finally:
-        journal.changes_under_way -= changes
 
 
 def _reply(body: bytes, status: int = 200) -> web.Response:

@@ -213,7 +213,6 @@ class WebRefusal(DeviceRefused):
 
 _REASONS = {
     "key-type": Reason.KEY_TYPE_REFUSED,
-    "key-mismatch": Reason.DEVICE_KEY_LOST,
     "no-request": Reason.DEVICE_KEY_LOST,
     "store-full": Reason.STORE_FULL,
     "on-ntp": Reason.CLOCK_OFF,
