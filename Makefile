@@ -34,15 +34,16 @@ lint: setup ## Style, types, layers, generated files
 	@PYTHONPATH=operator $(BIN)/lint-imports --no-cache | tail -n 14
 	@$(BIN)/python -m device_cert_operator.api.generate --check
 
-check: lint ## The quick part: lint and the tests that need no cluster
-	@$(BIN)/python -m pytest -q -n 2 --dist loadfile -m "not cluster"
+check: lint ## The quick part: lint and the tests that need neither cluster nor browser
+	@$(BIN)/python -m pytest -q -n 2 --dist loadfile -m "not cluster and not browser"
 
-test: lint ## Everything: lint, unit tests, the real API server, the simulator, coverage of the core
+test: lint ## Everything: lint, unit tests, the real API server, the simulator, a browser, coverage of the core
 	@$(DEVICECERT) local build
 	@rm -f .coverage .coverage.*
-	@$(BIN)/coverage run -m pytest -q -m "not cluster"
+	@$(BIN)/coverage run -m pytest -q -m "not cluster and not browser"
 	@$(BIN)/coverage report
 	@$(BIN)/python -m pytest -q -n 2 --dist worksteal -m cluster
+	@$(BIN)/python -m pytest -q -m "browser and not cluster"
 
 generate: setup ## CRDs, API reference and editor schemas from the types
 	@$(BIN)/python -m device_cert_operator.api.generate

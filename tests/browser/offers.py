@@ -106,7 +106,7 @@ def leaf(
     since: timedelta = -DAY,
     until: timedelta = 90 * DAY,
 ) -> Pair:
-    """A leaf for these hosts (HOST, if none are given), as we would issue it but for what is asked. usage: else none."""
+    """A leaf for these hosts (HOST, if none are given), as we would issue it but for what is asked."""
     extensions: list[tuple[x509.ExtensionType, bool]] = [(names or ca.san(*(hosts or (HOST,))), san_critical)]
     if purposes is not None:
         extensions.append((x509.ExtendedKeyUsage(purposes), False))

@@ -6,8 +6,8 @@ import socketserver
 import ssl
 import tempfile
 import threading
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -46,8 +46,7 @@ class _Identity:
 
 
 async def ask_about(offer: Offer, browser: Browser, folder: Path) -> Opinions:
-    """Serve it, and ask all three about it. AssertionError where our probe sees nothing."""
-    folder.mkdir()
+    """Serve it, and ask all three about it. folder: empty. AssertionError where our probe sees nothing."""
     address = offer.host if is_ip(offer.host) else FOR_NAMES
     async with serving(offer, address) as port:
         host = f"[{offer.host}]" if ":" in offer.host else offer.host
@@ -119,15 +118,12 @@ class _Server(socketserver.ThreadingTCPServer):
 
 @asynccontextmanager
 async def _openssl_serving(identity: _Identity, address: str, arguments: tuple[str, ...]) -> AsyncIterator[int]:
-    with tempfile.TemporaryDirectory() as folder:
-        pem, empty = Path(folder, "all.pem"), Path(folder, "empty.cnf")
-        pem.write_bytes(identity.chain_pem + identity.key_pem)
-        empty.write_text("")
+    with _files(identity) as (pem, empty):
         process = await asyncio.create_subprocess_exec(
-            *("openssl", "s_server", "-accept", f"{address}:0", "-www", "-cert", str(pem), *arguments),
+            *("openssl", "s_server", "-accept", f"{address}:0", "-www", "-cert", pem, *arguments),
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
-            env={"PATH": "/usr/local/bin:/usr/bin:/bin", "OPENSSL_CONF": str(empty)},
+            env={"PATH": "/usr/local/bin:/usr/bin:/bin", "OPENSSL_CONF": empty},
         )
         assert process.stdout is not None
         try:
@@ -139,3 +135,13 @@ async def _openssl_serving(identity: _Identity, address: str, arguments: tuple[s
         finally:
             process.kill()
             await process.communicate()
+
+
+@contextmanager
+def _files(identity: _Identity) -> Iterator[tuple[str, str]]:
+    """(certificates and key in one file, an empty configuration)."""
+    with tempfile.TemporaryDirectory() as folder:
+        pem, empty = Path(folder, "all.pem"), Path(folder, "empty.cnf")
+        pem.write_bytes(identity.chain_pem + identity.key_pem)
+        empty.write_text("")
+        yield str(pem), str(empty)

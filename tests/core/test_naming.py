@@ -3,7 +3,7 @@
 import pytest
 
 from device_cert_operator.core.model import NameConstraints
-from device_cert_operator.core.naming import covers, not_permitted, why_unusable
+from device_cert_operator.core.naming import covers, not_permitted, partly_matches, why_unusable
 
 
 @pytest.mark.parametrize(
@@ -99,3 +99,25 @@ def test_what_constraints_let_through(
     refused: tuple[str, ...],
 ) -> None:
     assert not_permitted(constraints, names, addresses) == refused, sentence
+
+
+@pytest.mark.parametrize(
+    ("pattern", "fits"),
+    [
+        ("g*.cams.example", True),
+        ("*e.cams.example", True),
+        ("ga*te.cams.example", True),
+        ("gat*ate.cams.example", False),
+        ("d*.cams.example", False),
+        ("g*.doors.example", False),
+        ("*.cams.example", False),
+        ("gate.cams.example", False),
+        ("gate.c*.example", False),
+    ],
+)
+def test_a_wildcard_within_a_label_fits_for_openssl(pattern: str, fits: bool) -> None:
+    assert partly_matches(pattern, "gate.cams.example") is fits
+
+
+def test_a_wildcard_within_a_label_wants_two_labels_below() -> None:
+    assert not partly_matches("g*.local", "gate.local")

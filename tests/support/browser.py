@@ -20,7 +20,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
-ADVICE = "Chromium and certutil are needed for these tests: apt-get install -y chromium libnss3-tools"
+ADVICE = (
+    "Chromium and certutil are needed for the browser tests: "
+    "apt-get install -y --no-install-recommends chromium libnss3-tools"
+)
 _FLAGS = (
     "--headless",
     "--no-sandbox",  # for root; the pages are ours
@@ -37,8 +40,9 @@ _FLAGS = (
     "--no-first-run",
     "--no-proxy-server",
     "--remote-debugging-pipe",
-    "--host-resolver-rules=MAP *.example 127.0.0.1,MAP *.example. 127.0.0.1",  # DNS names of these tests; no resolver is asked
+    "--host-resolver-rules=MAP *.example 127.0.0.1,MAP *.example. 127.0.0.1",  # the tests' names; no resolver is asked
 )
+_PROGRAMS = ("chromium", "chromium-browser", "google-chrome")
 _START_WITHIN, _ANSWER_WITHIN, _END_WITHIN = 60.0, 30.0, 5.0  # seconds; a busy machine is slow to start it
 _COMMANDS, _ANSWERS = 3, 4  # the file descriptors of --remote-debugging-pipe
 _LOWEST_FREE = 10  # ours stay clear of those while they are moved there
@@ -67,21 +71,22 @@ class Browser:
     """`async with Browser(roots) as browser: page = await browser.visit(url)`. Everything of it ends with it.
 
     roots: PEM certificates that Chromium takes for CAs of the user's; its own root store knows none of ours.
+    home: its HOME, with the NSS database, while it runs.
     Raises RuntimeError with ADVICE on a machine without the programs, or with what certutil said of a root.
     """
 
     def __init__(self, roots: Iterable[bytes]) -> None:
         self._roots = tuple(roots)
-        self._home = Path()
+        self.home = Path()
         self._pid = 0
         self._pipe: _Pipe | None = None
 
     async def __aenter__(self) -> Self:
-        program = _program("chromium", "chromium-browser", "google-chrome")
-        self._home = Path(tempfile.mkdtemp(prefix="browser-"))
+        path = program()
+        self.home = Path(tempfile.mkdtemp(prefix="browser-"))
         try:
-            await asyncio.to_thread(_make_database, self._home, self._roots)
-            await self._start(program)
+            await asyncio.to_thread(_make_database, self.home, self._roots)
+            await self._start(path)
         except BaseException:
             await self._end()
             raise
@@ -113,17 +118,24 @@ class Browser:
         assert self._pipe is not None, "the browser is not running"
         return self._pipe
 
-    async def _start(self, program: str) -> None:
+    async def _start(self, path: str) -> None:
+        self._pipe = await _Pipe.over(*self._spawn(path))
+        try:
+            await self._pipe.ask("Browser.getVersion", within=_START_WITHIN)
+        except (TimeoutError, ConnectionError):
+            said = (self.home / "chromium.log").read_text(errors="replace")[-2000:]
+            raise RuntimeError(f"Chromium does not start: {said}") from None
+
+    def _spawn(self, path: str) -> tuple[int, int]:
+        """Start it as the leader of a process group. (where its answers are read, where commands are written)."""
         commands, answers = os.pipe(), os.pipe()
-        theirs = [fcntl.fcntl(end, fcntl.F_DUPFD, _LOWEST_FREE) for end in (commands[0], answers[1])]
-        os.close(commands[0])
-        os.close(answers[1])
-        log = os.open(self._home / "chromium.log", os.O_WRONLY | os.O_CREAT, 0o600)
+        theirs = [fcntl.fcntl(end, fcntl.F_DUPFD_CLOEXEC, _LOWEST_FREE) for end in (commands[0], answers[1])]
+        log = os.open(self.home / "chromium.log", os.O_WRONLY | os.O_CREAT, 0o600)
         try:
             self._pid = os.posix_spawn(
-                program,
-                [program, *_FLAGS, f"--user-data-dir={self._home / 'profile'}", "about:blank"],
-                {"PATH": os.environ["PATH"], "HOME": str(self._home), "TMPDIR": str(self._home), "LANG": "C.UTF-8"},
+                path,
+                [path, *_FLAGS, f"--user-data-dir={self.home / 'profile'}", "about:blank"],
+                {"PATH": os.environ["PATH"], "HOME": str(self.home), "TMPDIR": str(self.home), "LANG": "C.UTF-8"},
                 file_actions=[
                     (os.POSIX_SPAWN_DUP2, log, 1),
                     (os.POSIX_SPAWN_DUP2, log, 2),
@@ -133,14 +145,9 @@ class Browser:
                 setpgroup=0,
             )
         finally:
-            for end in (*theirs, log):
+            for end in (*theirs, commands[0], answers[1], log):
                 os.close(end)
-        self._pipe = await _Pipe.over(answers[0], commands[1])
-        try:
-            await self._pipe.ask("Browser.getVersion", within=_START_WITHIN)
-        except (TimeoutError, ConnectionError):
-            said = (self._home / "chromium.log").read_text(errors="replace")[-2000:]
-            raise RuntimeError(f"Chromium does not start: {said}") from None
+        return answers[0], commands[1]
 
     async def _end(self) -> None:
         """Ask it to go, wait, then end its process group; nothing of it stays, on disk neither."""
@@ -150,7 +157,7 @@ class Browser:
             self._pipe.close()
         if self._pid:
             await asyncio.to_thread(_reap, self._pid)
-        shutil.rmtree(self._home, ignore_errors=True)
+        shutil.rmtree(self.home, ignore_errors=True)
 
 
 class _Pipe:
@@ -220,8 +227,9 @@ class _Pipe:
         self._writer.close()
 
 
-def _program(*names: str) -> str:
-    found = next((path for name in names if (path := shutil.which(name))), None)
+def program() -> str:
+    """The path of Chromium. Raises RuntimeError with ADVICE."""
+    found = next((path for name in _PROGRAMS if (path := shutil.which(name))), None)
     if found is None or shutil.which("certutil") is None:
         raise RuntimeError(ADVICE)
     return found
@@ -237,7 +245,9 @@ def _make_database(home: Path, roots: tuple[bytes, ...]) -> None:
 
 
 def _certutil(folder: Path, *arguments: str, given: bytes = b"") -> None:
-    done = subprocess.run(["certutil", "-d", f"sql:{folder}", *arguments], input=given, capture_output=True, check=False)
+    done = subprocess.run(
+        ["certutil", "-d", f"sql:{folder}", *arguments], input=given, capture_output=True, check=False
+    )
     if done.returncode != 0:
         raise RuntimeError(f"certutil {' '.join(arguments)}: {done.stderr.decode(errors='replace')}")
 

@@ -120,7 +120,10 @@ def _pair(folder: Path, name: str) -> Pair:
 
 
 def openssl_verify(folder: Path, *, anchors: bytes, sent: bytes, host: str, at: datetime, strict: bool = True) -> str:
-    """What `openssl verify` for TLS servers says of the first certificate sent: `OK`, or its complaint. PEM."""
+    """What `openssl verify` for TLS servers says of the first certificate sent: `OK`, or its complaint. PEM.
+
+    At security level 1, OpenSSL's own for TLS clients: SHA-1 signatures and keys below 80 bits' worth are refused.
+    """
     (folder / "anchors.pem").write_bytes(anchors)
     (folder / "sent.pem").write_bytes(sent)
     try:
@@ -134,6 +137,8 @@ def openssl_verify(folder: Path, *, anchors: bytes, sent: bytes, host: str, at: 
             "verify",
             "-purpose",
             "sslserver",
+            "-auth_level",
+            "1",
             "-attime",
             str(int(at.timestamp())),
             *(("-x509_strict",) if strict else ()),

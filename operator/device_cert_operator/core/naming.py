@@ -50,6 +50,21 @@ def _matches(pattern: str, host: str) -> bool:
     return pattern == host
 
 
+def partly_matches(pattern: str, host: str) -> bool:
+    """Whether a wildcard within the left-most label fits (`g*.cams.example`): OpenSSL takes it, browsers do not."""
+    label, _, rest = pattern.partition(".")
+    first, _, above = host.partition(".")
+    before, star, after = label.partition("*")
+    long_enough = len(first) >= len(before) + len(after)
+    return (
+        bool(star and (before or after))
+        and rest == above
+        and "." in rest
+        and long_enough
+        and (first.startswith(before) and first.endswith(after))
+    )
+
+
 def _address_permitted(constraints: NameConstraints, address: str) -> bool:
     if constraints.permitted_ip is not None and not _in_any(address, constraints.permitted_ip):
         return False
