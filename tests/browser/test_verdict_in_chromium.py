@@ -7,7 +7,8 @@ import pytest
 
 from device_cert_operator.core.verdict import Client
 from tests.browser.offers import Offer, good_root
-from tests.browser.rows import ROWS, Row
+from tests.browser.row import Row
+from tests.browser.rows import ROWS
 from tests.browser.serving import Opinions, ask_about
 from tests.support.browser import Browser
 

@@ -394,6 +394,14 @@ ROWS = [
         above=(authority(name_constraints=BOTH),),
         common_name="gate.cams.example",
     ),
+    row(
+        "another subject than the directory name permitted",
+        NOBODY,
+        Reason.NAME_CONSTRAINED,
+        "CA O=root does not permit the subject O=Example,CN=10.0.0.1.",
+        above=(authority(name_constraints=NameConstraints(permitted_directory=("O=Other",))),),
+        subject="O=Example,CN=10.0.0.1",
+    ),
     row("the CN is a sentence", ALL, T, above=(authority(name_constraints=BOTH),), common_name="Gate no. 1"),
     # ------------------------------------------------------------------ pki-facts §3: the handshake
     *(

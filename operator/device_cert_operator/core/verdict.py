@@ -1,7 +1,7 @@
 """Would the clients people use accept what is served? Pure rules over certificate facts, one function a rule.
 
-The rules follow what Chromium and OpenSSL were seen to do, and Apple's platforms documented (`tests/browser/rows.py` is
-the table, and asks both again). Signatures are checked elsewhere; here they arrive as `ChainFacts`.
+The rules follow what Chromium and OpenSSL were seen to do, and Apple's platforms documented (`tests/browser/rows/`
+is the table, and asks both again). Signatures are checked elsewhere; here they arrive as `ChainFacts`.
 """
 
 from collections.abc import Callable
@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from device_cert_operator.core.model import CertificateFacts, Served, canonical_host
-from device_cert_operator.core.naming import covers, not_permitted, partly_matches
+from device_cert_operator.core.naming import covers, not_permitted, partly_matches, subject_permitted
 from device_cert_operator.reasons import Reason
 
 SERVER_AUTH = "1.3.6.1.5.5.7.3.1"
@@ -387,6 +387,16 @@ def name_is_constrained(e: Evidence) -> Fault | None:
     return None
 
 
+def subject_is_constrained(e: Evidence) -> Fault | None:
+    """A CA of the path does not permit the leaf's subject as a directory name."""
+    for facts in e.chain.authorities:
+        if facts.name_constraints is not None and not subject_permitted(facts.name_constraints, e.leaf.subject):
+            return Fault(
+                Reason.NAME_CONSTRAINED, f"CA {facts.subject} does not permit the subject {e.leaf.subject}.", ALL
+            )
+    return None
+
+
 def common_name_is_constrained(e: Evidence) -> Fault | None:
     """Where no dNSName is there, OpenSSL reads a CN with a dot as one, an address included."""
     common = e.leaf.common_name
@@ -428,6 +438,7 @@ RULES: tuple[Callable[[Evidence], Fault | None], ...] = (
     anchor_says_too_little,
     anchor_is_no_root,
     name_is_constrained,
+    subject_is_constrained,
     common_name_is_constrained,
     subject_is_missing,
     signature_is_weak,
