@@ -5,7 +5,7 @@ is the table, and asks both again). Signatures are checked elsewhere; here they 
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
@@ -37,7 +37,7 @@ class ChainFacts:
 
     path: leaf first; ends with the trust anchor if `anchored`, sent or not. intended: subjects of the trust anchors.
     broken: a name fits further up, its signature does not. missing: the CA that the device had to send for the path
-    to reach an anchor, if we know it.
+    to reach an anchor, if we know it. supposed: nobody said whom clients trust; who issued it is then no fault.
     """
 
     path: tuple[CertificateFacts, ...]
@@ -45,6 +45,7 @@ class ChainFacts:
     intended: tuple[str, ...] = ()
     broken: bool = False
     missing: str | None = None
+    supposed: bool = False
 
     @property
     def authorities(self) -> tuple[CertificateFacts, ...]:
@@ -55,6 +56,12 @@ class ChainFacts:
     def intermediates(self) -> tuple[CertificateFacts, ...]:
         """The CAs of the path below the trust anchor."""
         return self.path[1:-1] if self.anchored else self.path[1:]
+
+
+def supposing_trust(chain: ChainFacts) -> ChainFacts:
+    """The same path, as clients see it that trust its top, or the CA that should come next."""
+    top = chain.path[-1]
+    return replace(chain, anchored=top.self_issued, intended=(top.issuer,), supposed=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +145,7 @@ def judge(served: Served, chain: ChainFacts, host: str, now: datetime) -> Verdic
 
 def issuer_is_another(e: Evidence) -> Fault | None:
     """The chain does not end at the intended CA: both are named."""
-    if e.chain.anchored:
+    if e.chain.anchored or (e.chain.supposed and not e.chain.broken):
         return None
     if e.chain.missing is not None:
         return Fault(
