@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from device_cert_operator.core.model import CertificateFacts, NameConstraints
-from device_cert_operator.core.verdict import ALL, ChainFacts, Client, Verdict, judge
+from device_cert_operator.core.verdict import ALL, ChainFacts, Client, Verdict, judge, supposing_trust
 from device_cert_operator.reasons import Reason
 from tests.support.situations import NOW, facts, served
 
@@ -565,3 +565,13 @@ def test_what_only_others_mind_is_not_the_reason() -> None:
     found = verdict(row("expired and long", NOBODY, T, not_before=NOW - timedelta(900), not_after=OLD))
     assert found.reason is Reason.CERTIFICATE_EXPIRED
     assert "Apple" not in found.message
+
+
+def test_where_nobody_said_whom_to_trust_the_rest_is_judged() -> None:
+    handshake, leaf = served(), facts(issuer="O=firmware", not_after=OLD)
+    found = judge(replace(handshake, leaf=leaf), supposing_trust(ChainFacts((leaf,), False)), HOST, NOW)
+    assert [fault.reason for fault in found.faults] == [Reason.CERTIFICATE_EXPIRED]
+    chain = ChainFacts((replace(leaf, issuer="O=root"), ROOT), False)
+    assert supposing_trust(chain).anchored
+    broken = judge(handshake, supposing_trust(ChainFacts((leaf,), False, broken=True)), HOST, NOW)
+    assert broken.reason is Reason.SIGNATURE_INVALID
