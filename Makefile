@@ -9,7 +9,7 @@ PINNED := --quiet --universal --python-version 3.11 --generate-hashes --no-annot
 export PYTHONDONTWRITEBYTECODE := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo check test lint generate lock local-up local-down bench clean
+.PHONY: help setup demo check test lint generate lock local-up local-down bench clean browser-is-here
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-12s %s\n", $$1, $$2}'
@@ -37,7 +37,11 @@ lint: setup ## Style, types, layers, generated files
 check: lint ## The quick part: lint and the tests that need neither cluster nor browser
 	@$(BIN)/python -m pytest -q -n 2 --dist loadfile -m "not cluster and not browser"
 
-test: lint ## Everything: lint, unit tests, the real API server, the simulator, a browser, coverage of the core
+browser-is-here:
+	@for program in chromium certutil; do command -v $$program >/dev/null || { \
+	  echo "make test needs $$program: apt-get install -y --no-install-recommends chromium libnss3-tools"; exit 1; }; done
+
+test: browser-is-here lint ## Everything: lint, unit tests, the real API server, the simulator, a browser, coverage of the core
 	@$(DEVICECERT) local build
 	@rm -f .coverage .coverage.*
 	@$(BIN)/coverage run -m pytest -q -m "not cluster and not browser"

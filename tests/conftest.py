@@ -18,7 +18,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 def pytest_collection_finish(session: pytest.Session) -> None:
     """One sentence where a program is missing, instead of a hundred errors; never a skip."""
-    if any(item.get_closest_marker("browser") for item in session.items) and not session.config.option.collectonly:
+    alone = not hasattr(session.config, "workerinput")  # a worker of xdist may not end so: there each test says it
+    if (
+        alone
+        and not session.config.option.collectonly
+        and any(item.get_closest_marker("browser") for item in session.items)
+    ):
         try:
             browser.program()
         except RuntimeError as error:

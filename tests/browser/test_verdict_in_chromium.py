@@ -13,6 +13,7 @@ from tests.browser.serving import Opinions, ask_about
 from tests.support.browser import Browser
 
 AT_A_TIME = 4
+pytestmark = pytest.mark.timeout(600)  # whichever test is first waits for all rows; a minute on two idle cores
 
 
 @pytest.fixture(scope="module")

@@ -42,7 +42,6 @@ _FLAGS = (
     "--remote-debugging-pipe",
     "--host-resolver-rules=MAP *.example 127.0.0.1,MAP *.example. 127.0.0.1",  # the tests' names; no resolver is asked
 )
-_PROGRAMS = ("chromium", "chromium-browser", "google-chrome")
 _START_WITHIN, _ANSWER_WITHIN, _END_WITHIN = 60.0, 30.0, 5.0  # seconds; a busy machine is slow to start it
 _COMMANDS, _ANSWERS = 3, 4  # the file descriptors of --remote-debugging-pipe
 _LOWEST_FREE = 10  # ours stay clear of those while they are moved there
@@ -229,7 +228,7 @@ class _Pipe:
 
 def program() -> str:
     """The path of Chromium. Raises RuntimeError with ADVICE."""
-    found = next((path for name in _PROGRAMS if (path := shutil.which(name))), None)
+    found = shutil.which("chromium")
     if found is None or shutil.which("certutil") is None:
         raise RuntimeError(ADVICE)
     return found
