@@ -1,5 +1,7 @@
 """The harness itself: it trusts what it is given, forgets between visits, leaves nothing behind, says what it lacks."""
 
+import asyncio
+import time
 from pathlib import Path
 
 import pytest
@@ -17,15 +19,26 @@ async def visit(browser: Browser, offer: Offer, *, port: int | None = None) -> s
     return page.error
 
 
-def processes_naming(folder: Path) -> list[str]:
-    """Command lines of whatever runs with this folder in its arguments."""
-    lines = []
-    for process in Path("/proc").glob("[0-9]*/cmdline"):
+def processes_of(browser: Browser) -> set[str]:
+    """Whatever runs in its process group, or with its folder among the arguments; a zombie runs no more."""
+    found = set()
+    for process in Path("/proc").glob("[0-9]*"):
         try:
-            lines.append(process.read_text(errors="replace"))
+            state, _, group = (process / "stat").read_text().rpartition(")")[2].split()[:3]
+            arguments = (process / "cmdline").read_text(errors="replace")
         except OSError:
             continue
-    return [line for line in lines if str(folder) in line]
+        if state != "Z" and (int(group) == browser.pid or str(browser.home) in arguments):
+            found.add(process.name)
+    return found
+
+
+def wait_until_gone(browser: Browser) -> None:
+    """What was killed, or follows what was, is gone in a moment."""
+    deadline = time.monotonic() + 5
+    while left := processes_of(browser):
+        assert time.monotonic() < deadline, left
+        time.sleep(0.05)
 
 
 async def test_it_trusts_the_given_roots_and_no_others() -> None:
@@ -56,8 +69,9 @@ async def test_nobody_there_is_told_apart_from_a_bad_certificate() -> None:
 async def test_nothing_of_it_stays() -> None:
     browser = Browser([])
     async with browser:
-        assert processes_naming(browser.home)
-    assert not processes_naming(browser.home)
+        await browser.visit("https://127.8.0.3:8443/")
+        assert len(processes_of(browser)) > 2
+    await asyncio.to_thread(wait_until_gone, browser)
     assert not browser.home.exists()
 
 

@@ -70,14 +70,15 @@ class Browser:
     """`async with Browser(roots) as browser: page = await browser.visit(url)`. Everything of it ends with it.
 
     roots: PEM certificates that Chromium takes for CAs of the user's; its own root store knows none of ours.
-    home: its HOME, with the NSS database, while it runs.
+    home: its HOME, with the NSS database, while it runs. pid: the leader of its process group;
+    crash handlers stand outside of that, and end with it.
     Raises RuntimeError with ADVICE on a machine without the programs, or with what certutil said of a root.
     """
 
     def __init__(self, roots: Iterable[bytes]) -> None:
         self._roots = tuple(roots)
         self.home = Path()
-        self._pid = 0
+        self.pid = 0
         self._pipe: _Pipe | None = None
 
     async def __aenter__(self) -> Self:
@@ -95,7 +96,7 @@ class Browser:
         await self._end()
 
     async def visit(self, url: str) -> Page:
-        """Load a URL as if for the first time: no cookie, cache, connection or TLS session is left from before."""
+        """Load an http or https URL as if for the first time: no cookie, cache, connection or TLS session is there."""
         pipe = self._speaking()
         context = (await pipe.ask("Target.createBrowserContext"))["browserContextId"]
         try:
@@ -131,7 +132,7 @@ class Browser:
         theirs = [fcntl.fcntl(end, fcntl.F_DUPFD_CLOEXEC, _LOWEST_FREE) for end in (commands[0], answers[1])]
         log = os.open(self.home / "chromium.log", os.O_WRONLY | os.O_CREAT, 0o600)
         try:
-            self._pid = os.posix_spawn(
+            self.pid = os.posix_spawn(
                 path,
                 [path, *_FLAGS, f"--user-data-dir={self.home / 'profile'}", "about:blank"],
                 {"PATH": os.environ["PATH"], "HOME": str(self.home), "TMPDIR": str(self.home), "LANG": "C.UTF-8"},
@@ -154,17 +155,20 @@ class Browser:
             with suppress(TimeoutError, ConnectionError):
                 await self._pipe.ask("Browser.close", within=_END_WITHIN)
             self._pipe.close()
-        if self._pid:
-            await asyncio.to_thread(_reap, self._pid)
+        if self.pid:
+            await asyncio.to_thread(_reap, self.pid)
         shutil.rmtree(self.home, ignore_errors=True)
 
 
 class _Pipe:
     """The DevTools protocol: JSON texts, each ended by a NUL. One task reads; whoever asked is answered by number."""
 
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.WriteTransport) -> None:
+    def __init__(
+        self, reader: asyncio.StreamReader, answers: asyncio.ReadTransport, commands: asyncio.WriteTransport
+    ) -> None:
         self._reader = reader
-        self._writer = writer
+        self._answers = answers
+        self._writer = commands
         self._numbers = itertools.count(1)
         self._asked: dict[int, asyncio.Future[dict[str, Any]]] = {}
         self._documents: dict[str, asyncio.Future[str]] = {}
@@ -174,9 +178,11 @@ class _Pipe:
     async def over(cls, answers: int, commands: int) -> Self:
         loop = asyncio.get_running_loop()
         reader = asyncio.StreamReader(limit=_MOST_BYTES)
-        await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(answers, "rb", 0))
-        writer, _ = await loop.connect_write_pipe(asyncio.BaseProtocol, os.fdopen(commands, "wb", 0))
-        return cls(reader, writer)
+        read, _ = await loop.connect_read_pipe(
+            lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(answers, "rb", 0)
+        )
+        write, _ = await loop.connect_write_pipe(asyncio.BaseProtocol, os.fdopen(commands, "wb", 0))
+        return cls(reader, read, write)
 
     async def ask(self, method: str, session: str = "", within: float = _ANSWER_WITHIN, **given: Any) -> dict[str, Any]:
         """Raises TimeoutError, ConnectionError when the browser is gone, RuntimeError for a refused command."""
@@ -223,6 +229,7 @@ class _Pipe:
 
     def close(self) -> None:
         self._task.cancel()
+        self._answers.close()
         self._writer.close()
 
 
