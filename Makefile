@@ -9,7 +9,7 @@ PINNED := --quiet --universal --python-version 3.11 --generate-hashes --no-annot
 export PYTHONDONTWRITEBYTECODE := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo check test lint generate lock local-up local-down bench clean
+.PHONY: help setup demo check test lint generate lock local-up local-down bench clean browser-is-here
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-12s %s\n", $$1, $$2}'
@@ -34,15 +34,20 @@ lint: setup ## Style, types, layers, generated files
 	@PYTHONPATH=operator $(BIN)/lint-imports --no-cache | tail -n 14
 	@$(BIN)/python -m device_cert_operator.api.generate --check
 
-check: lint ## The quick part: lint and the tests that need no cluster
-	@$(BIN)/python -m pytest -q -n 2 --dist loadfile -m "not cluster"
+check: lint ## The quick part: lint and the tests that need neither cluster nor browser
+	@$(BIN)/python -m pytest -q -n 2 --dist loadfile -m "not cluster and not browser"
 
-test: lint ## Everything: lint, unit tests, the real API server, the simulator, coverage of the core
+browser-is-here:
+	@for program in chromium certutil; do command -v $$program >/dev/null || { \
+	  echo "make test needs $$program: apt-get install -y --no-install-recommends chromium libnss3-tools"; exit 1; }; done
+
+test: browser-is-here lint ## Everything: lint, unit tests, the real API server, the simulator, a browser, coverage of the core
 	@$(DEVICECERT) local build
 	@rm -f .coverage .coverage.*
-	@$(BIN)/coverage run -m pytest -q -m "not cluster"
+	@$(BIN)/coverage run -m pytest -q -m "not cluster and not browser"
 	@$(BIN)/coverage report
 	@$(BIN)/python -m pytest -q -n 2 --dist worksteal -m cluster
+	@$(BIN)/python -m pytest -q -m "browser and not cluster"
 
 generate: setup ## CRDs, API reference and editor schemas from the types
 	@$(BIN)/python -m device_cert_operator.api.generate

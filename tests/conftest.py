@@ -2,11 +2,29 @@
 
 import pytest
 
+from tests.support import browser
+
 pytest_plugins = ["tests.support.control_plane"]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """`-m cluster` and `-m "not cluster"` follow from the fixtures that a test uses."""
+    """What a test needs is marked by where it is and by the fixtures that it uses: `cluster`, `browser`."""
     for item in items:
         if "control_plane" in getattr(item, "fixturenames", ()) or "local_control_plane" in str(item.path):
             item.add_marker(pytest.mark.cluster)
+        if "tests/browser/" in item.path.as_posix():
+            item.add_marker(pytest.mark.browser)
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """One sentence where a program is missing, instead of a hundred errors; never a skip."""
+    alone = not hasattr(session.config, "workerinput")  # a worker of xdist may not end so: there each test says it
+    if (
+        alone
+        and not session.config.option.collectonly
+        and any(item.get_closest_marker("browser") for item in session.items)
+    ):
+        try:
+            browser.program()
+        except RuntimeError as error:
+            raise pytest.UsageError(str(error)) from None

@@ -3,7 +3,7 @@
 import pytest
 
 from device_cert_operator.core.model import NameConstraints
-from device_cert_operator.core.naming import covers, not_permitted, why_unusable
+from device_cert_operator.core.naming import covers, not_permitted, partly_matches, subject_permitted, why_unusable
 
 
 @pytest.mark.parametrize(
@@ -99,3 +99,48 @@ def test_what_constraints_let_through(
     refused: tuple[str, ...],
 ) -> None:
     assert not_permitted(constraints, names, addresses) == refused, sentence
+
+
+@pytest.mark.parametrize(
+    ("pattern", "fits"),
+    [
+        ("g*.cams.example", True),
+        ("*e.cams.example", True),
+        ("ga*te.cams.example", True),
+        ("gat*ate.cams.example", False),
+        ("d*.cams.example", False),
+        ("g*.doors.example", False),
+        ("*.cams.example", False),
+        ("gate.cams.example", False),
+        ("gate.c*.example", False),
+    ],
+)
+def test_a_wildcard_within_a_label_fits_for_openssl(pattern: str, fits: bool) -> None:
+    assert partly_matches(pattern, "gate.cams.example") is fits
+
+
+def test_a_wildcard_within_a_label_wants_two_labels_below() -> None:
+    assert not partly_matches("g*.local", "gate.local")
+
+
+@pytest.mark.parametrize(
+    ("permitted", "excluded", "subject", "passes"),
+    [
+        (None, None, "CN=gate,O=Example", True),
+        (("O=Example",), None, "CN=gate,O=Example", True),
+        (("O=example",), None, "CN=gate,O=Example", True),
+        (("O=Example",), None, "O=Example", True),
+        (("O=Example",), None, "O=Other Example", False),
+        (("O=Example",), None, "OU=cams,CN=O=Example", False),
+        (("O=Example",), None, "", True),
+        (("O=A", "O=B"), None, "CN=gate,O=B", True),
+        (None, ("O=Example",), "CN=gate,O=Example", False),
+        (None, ("O=Example",), "CN=gate,O=Other", True),
+        (("",), None, "O=Example", True),
+    ],
+)
+def test_a_subject_is_permitted_by_what_it_begins_with(
+    permitted: tuple[str, ...] | None, excluded: tuple[str, ...] | None, subject: str, passes: bool
+) -> None:
+    constraints = NameConstraints(permitted_directory=permitted, excluded_directory=excluded)
+    assert subject_permitted(constraints, subject) is passes

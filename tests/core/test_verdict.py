@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from device_cert_operator.core.model import CertificateFacts, NameConstraints
-from device_cert_operator.core.verdict import ALL, ChainFacts, Client, Verdict, judge
+from device_cert_operator.core.verdict import ALL, ChainFacts, Client, Verdict, judge, supposing_trust
 from device_cert_operator.reasons import Reason
 from tests.support.situations import NOW, facts, served
 
@@ -100,7 +100,31 @@ ROWS = [
         "CA O=root is not for TLS servers",
         above=(authority(extended_key_usage=("1.3.6.1.5.5.7.3.2",)),),
     ),
-    row("a root for any purpose", ALL, T, above=(authority(extended_key_usage=("2.5.29.37.0",)),)),
+    row(
+        "a root for any purpose",
+        {C, A},
+        T,
+        "CA O=root is for any purpose, not expressly for servers: OpenSSL refuses it.",
+        above=(authority(extended_key_usage=("2.5.29.37.0",)),),
+    ),
+    row(
+        "a root for clients above one for any purpose",
+        NOBODY,
+        Reason.NOT_FOR_SERVERS,
+        "CA O=root is not for TLS servers",
+        above=(
+            replace(BELOW, extended_key_usage=("2.5.29.37.0",)),
+            authority(extended_key_usage=("1.3.6.1.5.5.7.3.2",)),
+        ),
+    ),
+    row("a root for servers", ALL, T, above=(authority(extended_key_usage=("1.3.6.1.5.5.7.3.1",)),)),
+    row(
+        "an anchor below another CA",
+        {C, A},
+        T,
+        "O=root is trusted without O=above above it: OpenSSL accepts that only as a partial chain.",
+        above=(authority(issuer="O=above"),),
+    ),
     row(
         "an expired root",
         NOBODY,
@@ -175,6 +199,13 @@ ROWS = [
         key_usage=frozenset({"keyEncipherment"}),
         **rsa(2048),
     ),
+    row(
+        "a leaf for signing certificates only",
+        NOBODY,
+        Reason.KEY_USAGE_UNFIT,
+        "keyUsage lacks digitalSignature",
+        key_usage=frozenset({"keyCertSign"}),
+    ),
     row("no keyUsage at all", ALL, T, key_usage=None),
     row("a 10-year leaf", {C, O}, T, "more than 825 days; Apple's", not_after=NOW + timedelta(days=3650)),
     row("a leaf that outlives its CA", ALL, T, above=(authority(not_after=NOW + timedelta(1)),)),
@@ -245,6 +276,24 @@ ROWS = [
         "not for a.b.cams.example",
         host="a.b.cams.example",
         dns_names=("*.cams.example",),
+        ip_addresses=(),
+    ),
+    row(
+        "a name with a dot at its end",
+        {C},
+        T,
+        "names gate.example with a dot at its end, which OpenSSL takes for another name.",
+        host="gate.example",
+        dns_names=("gate.example.",),
+        ip_addresses=(),
+    ),
+    row(
+        "a wildcard for a part of a label",
+        {O},
+        Reason.ADDRESS_NOT_IN_CERTIFICATE,
+        "is for g*e.cams.example, not for gate.cams.example",
+        host="gate.cams.example",
+        dns_names=("g*e.cams.example",),
         ip_addresses=(),
     ),
     row("IPv6 in any spelling", ALL, T, host="FE80:0:0::1", ip_addresses=("fe80::1",)),
@@ -345,6 +394,14 @@ ROWS = [
         above=(authority(name_constraints=BOTH),),
         common_name="gate.cams.example",
     ),
+    row(
+        "another subject than the directory name permitted",
+        NOBODY,
+        Reason.NAME_CONSTRAINED,
+        "CA O=root does not permit the subject O=Example,CN=10.0.0.1.",
+        above=(authority(name_constraints=NameConstraints(permitted_directory=("O=Other",))),),
+        subject="O=Example,CN=10.0.0.1",
+    ),
     row("the CN is a sentence", ALL, T, above=(authority(name_constraints=BOTH),), common_name="Gate no. 1"),
     # ------------------------------------------------------------------ pki-facts §3: the handshake
     *(
@@ -358,6 +415,23 @@ ROWS = [
         for version in ("SSLv3", "TLSv1", "TLSv1.1")
     ),
     row("TLS 1.2", ALL, T, handshake={"tls_version": "TLSv1.2"}),
+    row(
+        "RSA key exchange with a key for encipherment",
+        ALL,
+        T,
+        handshake={"tls_version": "TLSv1.2", "cipher": "AES128-GCM-SHA256"},
+        key_usage=frozenset({"keyEncipherment"}),
+        **rsa(2048),
+    ),
+    row(
+        "RSA key exchange with a key for signatures",
+        {O},
+        Reason.KEY_USAGE_UNFIT,
+        "keyUsage lacks keyEncipherment",
+        handshake={"tls_version": "TLSv1.2", "cipher": "AES128-GCM-SHA256"},
+        key_usage=frozenset({"digitalSignature"}),
+        **rsa(2048),
+    ),
     row(
         "DHE only",
         {O},
@@ -376,7 +450,8 @@ ROWS = [
 
 
 def verdict(one: Row) -> Verdict:
-    chain = ChainFacts((one.leaf, *one.above), anchored=True, intended=("O=root",))
+    path = (replace(one.leaf), *one.above)  # a value of its own, as when it was read twice
+    chain = ChainFacts(path, anchored=True, intended=("O=root",))
     return judge(replace(served(**(one.handshake or {})), leaf=one.leaf), chain, one.host, NOW)
 
 
@@ -490,3 +565,13 @@ def test_what_only_others_mind_is_not_the_reason() -> None:
     found = verdict(row("expired and long", NOBODY, T, not_before=NOW - timedelta(900), not_after=OLD))
     assert found.reason is Reason.CERTIFICATE_EXPIRED
     assert "Apple" not in found.message
+
+
+def test_where_nobody_said_whom_to_trust_the_rest_is_judged() -> None:
+    handshake, leaf = served(), facts(issuer="O=firmware", not_after=OLD)
+    found = judge(replace(handshake, leaf=leaf), supposing_trust(ChainFacts((leaf,), False)), HOST, NOW)
+    assert [fault.reason for fault in found.faults] == [Reason.CERTIFICATE_EXPIRED]
+    chain = ChainFacts((replace(leaf, issuer="O=root"), ROOT), False)
+    assert supposing_trust(chain).anchored
+    broken = judge(handshake, supposing_trust(ChainFacts((leaf,), False, broken=True)), HOST, NOW)
+    assert broken.reason is Reason.SIGNATURE_INVALID

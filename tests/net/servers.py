@@ -97,13 +97,13 @@ def server_context(
 ) -> ssl.SSLContext:
     """A TLS server's context. newest: the newest version it speaks. ciphers: below TLS 1.3."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.set_ciphers(ciphers or "ALL:@SECLEVEL=0")  # before loading: the level decides what may be loaded
     load_into(context, identity)
     context.minimum_version = ssl.TLSVersion.MINIMUM_SUPPORTED
     if newest is not None:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)  # an old device is what is meant
             context.maximum_version = newest
-    context.set_ciphers(ciphers or "ALL:@SECLEVEL=0")
     if ciphers and ciphers.startswith("DHE"):
         with tempfile.TemporaryDirectory() as folder:
             parameters = Path(folder, "dh.pem")

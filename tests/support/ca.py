@@ -89,13 +89,19 @@ def openssl_v1_root(folder: Path, *, key: str = "rsa:2048") -> Pair:
 
 
 def openssl_below(
-    folder: Path, issuer: Pair, *, extensions: Iterable[str] = STRICT_ROOT, subject: str = "/O=Example/CN=Example below"
+    folder: Path,
+    issuer: Pair,
+    *,
+    extensions: Iterable[str] = STRICT_ROOT,
+    subject: str = "/O=Example/CN=Example below",
+    key: str = "EC:P-256",
+    arguments: tuple[str, ...] = ("-CAcreateserial",),
 ) -> Pair:
-    """A certificate with a P-256 key below the issuer; by default a CA."""
+    """A certificate below the issuer, by default a CA. key: as above. arguments: more of `openssl x509 -req`."""
     (folder / "issuer.pem").write_bytes(issuer.cert_pem)
     (folder / "issuer.key").write_bytes(issuer.key_pem)
-    _request(folder, "below", "EC:P-256", subject)
-    _sign(folder, "below", ("-CA", "issuer.pem", "-CAkey", "issuer.key", "-CAcreateserial"), extensions)
+    _request(folder, "below", key, subject)
+    _sign(folder, "below", ("-CA", "issuer.pem", "-CAkey", "issuer.key", *arguments), extensions)
     return _pair(folder, "below")
 
 
@@ -111,7 +117,7 @@ def _sign(folder: Path, name: str, signer: tuple[str, ...], extensions: Iterable
     (folder / "extensions").write_text("\n".join(lines) + "\n")
     form = ("-extfile", "extensions") if lines else ()
     openssl(
-        folder, "x509", "-req", "-in", f"{name}.csr", *signer, "-days", "3650", "-sha256", *form, "-out", f"{name}.pem"
+        folder, "x509", "-req", "-in", f"{name}.csr", "-sha256", *signer, "-days", "3650", *form, "-out", f"{name}.pem"
     )
 
 
@@ -120,7 +126,10 @@ def _pair(folder: Path, name: str) -> Pair:
 
 
 def openssl_verify(folder: Path, *, anchors: bytes, sent: bytes, host: str, at: datetime, strict: bool = True) -> str:
-    """What `openssl verify` for TLS servers says of the first certificate sent: `OK`, or its complaint. PEM."""
+    """What `openssl verify` for TLS servers says of the first certificate sent: `OK`, or its complaint. PEM.
+
+    At security level 1, OpenSSL's own for TLS clients: SHA-1 signatures and keys below 80 bits' worth are refused.
+    """
     (folder / "anchors.pem").write_bytes(anchors)
     (folder / "sent.pem").write_bytes(sent)
     try:
@@ -134,6 +143,8 @@ def openssl_verify(folder: Path, *, anchors: bytes, sent: bytes, host: str, at: 
             "verify",
             "-purpose",
             "sslserver",
+            "-auth_level",
+            "1",
             "-attime",
             str(int(at.timestamp())),
             *(("-x509_strict",) if strict else ()),

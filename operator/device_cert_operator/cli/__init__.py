@@ -4,6 +4,7 @@ import click
 
 from device_cert_operator import __version__
 from device_cert_operator.cli.run import run
+from device_cert_operator.cli.show import show
 from device_cert_operator.cli.status import status
 
 
@@ -14,6 +15,7 @@ def main() -> None:
 
 
 main.add_command(run)
+main.add_command(show)
 main.add_command(status)
 
 

@@ -31,12 +31,17 @@ class ObjectKey:
 
 @dataclass(frozen=True, slots=True)
 class NameConstraints:
-    """What a CA certificate permits and excludes (RFC 5280, section 4.2.1.10). `None` = the list is absent."""
+    """What a CA certificate permits and excludes (RFC 5280, section 4.2.1.10). `None` = the list is absent.
+
+    …_directory: of subjects, in the form of `CertificateFacts.subject`.
+    """
 
     permitted_dns: tuple[str, ...] | None = None
     excluded_dns: tuple[str, ...] | None = None
     permitted_ip: tuple[str, ...] | None = None
     excluded_ip: tuple[str, ...] | None = None
+    permitted_directory: tuple[str, ...] | None = None
+    excluded_directory: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,6 +50,38 @@ def _matches(pattern: str, host: str) -> bool:
     return pattern == host
 
 
+def subject_permitted(constraints: NameConstraints, subject: str) -> bool:
+    """Whether the constraints let a subject through: a directory name permits what it begins (RFC 5280, 4.2.1.10).
+
+    subject: as RFC 4514 writes it, last part first; an empty one is bound by nothing. Letter case does not count.
+    """
+    if not subject:
+        return True
+    permitted = constraints.permitted_directory
+    if permitted is not None and not any(_begins(one, subject) for one in permitted):
+        return False
+    return not any(_begins(one, subject) for one in constraints.excluded_directory or ())
+
+
+def _begins(directory: str, subject: str) -> bool:
+    return not directory or ("," + subject.lower()).endswith("," + directory.lower())
+
+
+def partly_matches(pattern: str, host: str) -> bool:
+    """Whether a wildcard within the left-most label fits (`g*.cams.example`): OpenSSL takes it, browsers do not."""
+    label, _, rest = pattern.partition(".")
+    first, _, above = host.partition(".")
+    before, star, after = label.partition("*")
+    long_enough = len(first) >= len(before) + len(after)
+    return (
+        bool(star and (before or after))
+        and rest == above
+        and "." in rest
+        and long_enough
+        and (first.startswith(before) and first.endswith(after))
+    )
+
+
 def _address_permitted(constraints: NameConstraints, address: str) -> bool:
     if constraints.permitted_ip is not None and not _in_any(address, constraints.permitted_ip):
         return False

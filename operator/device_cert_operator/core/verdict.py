@@ -1,16 +1,16 @@
 """Would the clients people use accept what is served? Pure rules over certificate facts, one function a rule.
 
-The rules follow what Chromium, OpenSSL and Apple's platforms were seen or documented to do (the table is in
-`tests/core/test_verdict.py`). Signatures are checked elsewhere; here they arrive as `ChainFacts`.
+The rules follow what Chromium and OpenSSL were seen to do, and Apple's platforms documented (`tests/browser/rows/`
+is the table, and asks both again). Signatures are checked elsewhere; here they arrive as `ChainFacts`.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
 from device_cert_operator.core.model import CertificateFacts, Served, canonical_host
-from device_cert_operator.core.naming import covers, not_permitted
+from device_cert_operator.core.naming import covers, not_permitted, partly_matches, subject_permitted
 from device_cert_operator.reasons import Reason
 
 SERVER_AUTH = "1.3.6.1.5.5.7.3.1"
@@ -19,6 +19,7 @@ APPLE_MOST_DAYS = timedelta(days=825)
 BROWSER_CURVES = frozenset({"secp256r1", "secp384r1"})  # of a leaf
 CA_CURVES = BROWSER_CURVES | {"secp521r1"}
 LEAST_RSA_BITS = 1024  # below that Chromium refuses as well
+TLS_USAGES = frozenset({"digitalSignature", "keyEncipherment", "keyAgreement"})  # OpenSSL's KU_TLS
 WEAK_HASHES = frozenset({"sha1", "md5", "md4", "md2"})
 
 
@@ -36,7 +37,7 @@ class ChainFacts:
 
     path: leaf first; ends with the trust anchor if `anchored`, sent or not. intended: subjects of the trust anchors.
     broken: a name fits further up, its signature does not. missing: the CA that the device had to send for the path
-    to reach an anchor, if we know it.
+    to reach an anchor, if we know it. supposed: nobody said whom clients trust; who issued it is then no fault.
     """
 
     path: tuple[CertificateFacts, ...]
@@ -44,6 +45,7 @@ class ChainFacts:
     intended: tuple[str, ...] = ()
     broken: bool = False
     missing: str | None = None
+    supposed: bool = False
 
     @property
     def authorities(self) -> tuple[CertificateFacts, ...]:
@@ -54,6 +56,12 @@ class ChainFacts:
     def intermediates(self) -> tuple[CertificateFacts, ...]:
         """The CAs of the path below the trust anchor."""
         return self.path[1:-1] if self.anchored else self.path[1:]
+
+
+def supposing_trust(chain: ChainFacts) -> ChainFacts:
+    """The same path, as clients see it that trust its top, or the CA that should come next."""
+    top = chain.path[-1]
+    return replace(chain, anchored=top.self_issued, intended=(top.issuer,), supposed=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,9 +118,12 @@ class Evidence:
     chain: ChainFacts
     host: str
     now: datetime
-    tls_version: str
-    browser_grade: bool
-    why_not: str | None
+    served: Served
+
+    @property
+    def signs(self) -> bool:
+        """Whether the leaf's key signed in the handshake; in RSA key exchange (OpenSSL's `AES…`) it only decrypts."""
+        return self.served.tls_version != "TLSv1.2" or not self.served.cipher.startswith("AES")
 
 
 ALL = frozenset(Client)
@@ -122,9 +133,7 @@ BROWSERS = frozenset({Client.CHROMIUM, Client.APPLE})
 
 def judge(served: Served, chain: ChainFacts, host: str, now: datetime) -> Verdict:
     """Every rule is asked; nothing stops at the first fault. host: what was dialled, address or DNS name."""
-    evidence = Evidence(
-        served.leaf, chain, canonical_host(host), now, served.tls_version, served.browser_grade, served.why_not
-    )
+    evidence = Evidence(served.leaf, chain, canonical_host(host), now, served)
     found = [fault for rule in RULES if (fault := rule(evidence)) is not None]
     return Verdict(
         tuple(fault for fault in found if fault.clients), tuple(fault for fault in found if not fault.clients)
@@ -136,7 +145,7 @@ def judge(served: Served, chain: ChainFacts, host: str, now: datetime) -> Verdic
 
 def issuer_is_another(e: Evidence) -> Fault | None:
     """The chain does not end at the intended CA: both are named."""
-    if e.chain.anchored:
+    if e.chain.anchored or (e.chain.supposed and not e.chain.broken):
         return None
     if e.chain.missing is not None:
         return Fault(
@@ -165,12 +174,19 @@ def address_is_not_named(e: Evidence) -> Fault | None:
         return Fault(
             Reason.NAME_ONLY_IN_COMMON_NAME, f"{e.host} stands only in the CN; clients read only the SAN.", ALL
         )
+    if covers(tuple(name.removesuffix(".") for name in leaf.dns_names), (), e.host):
+        return Fault(
+            Reason.ADDRESS_NOT_IN_CERTIFICATE,
+            f"The certificate names {e.host} with a dot at its end, which OpenSSL takes for another name.",
+            frozenset({Client.OPENSSL, Client.APPLE}),
+        )
     if e.host in leaf.dns_names:
         message = f"The certificate names {e.host} as a DNS name; clients look for it as an IP address."
     else:
         names = ", ".join((*leaf.dns_names, *leaf.ip_addresses)[:4]) or "no name at all"
         message = f"The certificate is for {names}{', …' if leaf.names_cut else ''}, not for {e.host}."
-    return Fault(Reason.ADDRESS_NOT_IN_CERTIFICATE, message, ALL)
+    half_wild = any(partly_matches(name, e.host) for name in leaf.dns_names)
+    return Fault(Reason.ADDRESS_NOT_IN_CERTIFICATE, message, BROWSERS if half_wild else ALL)
 
 
 def certificate_is_out_of_time(e: Evidence) -> Fault | None:
@@ -209,26 +225,26 @@ def extensions_are_refused(e: Evidence) -> Fault | None:
 
 def tls_is_too_old(e: Evidence) -> Fault | None:
     """What the handshake itself lacks."""
-    if e.tls_version in {"SSLv3", "TLSv1", "TLSv1.1"}:
+    if e.served.tls_version in {"SSLv3", "TLSv1", "TLSv1.1"}:
         return Fault(
             Reason.TLS_TOO_OLD,
-            f"The device speaks {e.tls_version} at most; browsers want TLS 1.2: update it.",
+            f"The device speaks {e.served.tls_version} at most; browsers want TLS 1.2: update it.",
             BROWSERS,
         )
-    if not e.browser_grade:
-        return Fault(Reason.TLS_TOO_OLD, e.why_not or "No browser makes this handshake.", BROWSERS)
+    if not e.served.browser_grade:
+        return Fault(Reason.TLS_TOO_OLD, e.served.why_not or "No browser makes this handshake.", BROWSERS)
     return None
 
 
 def key_is_not_for_browsers(e: Evidence) -> Fault | None:
     """RSA, P-256 and P-384 are what browsers take in a leaf, in a CA also P-521."""
-    for facts in e.chain.path:
-        curves = BROWSER_CURVES if facts is e.leaf else CA_CURVES
+    for height, facts in enumerate(e.chain.path):
+        curves = CA_CURVES if height else BROWSER_CURVES
         if facts.key_type != "RSA" and not (facts.key_type == "EC" and facts.curve in curves):
-            whose = "" if facts is e.leaf else f" of CA {facts.subject}"
+            whose = f"CA {facts.subject}" if height else "the certificate"
             return Fault(
                 Reason.KEY_TYPE_NOT_IN_BROWSERS,
-                f"Browsers take no {facts.curve or facts.key_type} keys, as that{whose or ' of the certificate'}.",
+                f"Browsers take no {facts.curve or facts.key_type} keys, as that of {whose}.",
                 BROWSERS,
             )
     return None
@@ -258,7 +274,7 @@ def signature_is_weak(e: Evidence) -> Fault | None:
 
 
 def purpose_is_another(e: Evidence) -> Fault | None:
-    """extendedKeyUsage of the leaf and of the CAs above it (RFC 5280, 4.2.1.12; CAs: as all tested verifiers do)."""
+    """extendedKeyUsage of the leaf (RFC 5280, 4.2.1.12)."""
     purposes = e.leaf.extended_key_usage
     if purposes is not None and SERVER_AUTH not in purposes:
         if ANY_PURPOSE in purposes:
@@ -268,10 +284,6 @@ def purpose_is_another(e: Evidence) -> Fault | None:
                 frozenset({Client.OPENSSL, Client.APPLE}),
             )
         return Fault(Reason.NOT_FOR_SERVERS, "The certificate is not for TLS servers (extendedKeyUsage).", ALL)
-    for facts in e.chain.authorities:
-        above = facts.extended_key_usage
-        if above is not None and not {SERVER_AUTH, ANY_PURPOSE} & set(above):
-            return Fault(Reason.NOT_FOR_SERVERS, f"CA {facts.subject} is not for TLS servers (extendedKeyUsage).", ALL)
     if purposes is None:
         return Fault(
             Reason.NOT_FOR_APPLE, "Apple's platforms want extendedKeyUsage serverAuth.", frozenset({Client.APPLE})
@@ -279,12 +291,31 @@ def purpose_is_another(e: Evidence) -> Fault | None:
     return None
 
 
+def authority_purpose_is_another(e: Evidence) -> Fault | None:
+    """extendedKeyUsage of the CAs, which all tested verifiers read as a bound on what is below."""
+    limited = [
+        facts for facts in e.chain.authorities if SERVER_AUTH not in (facts.extended_key_usage or (SERVER_AUTH,))
+    ]
+    for facts in limited:
+        if ANY_PURPOSE not in (facts.extended_key_usage or ()):
+            return Fault(Reason.NOT_FOR_SERVERS, f"CA {facts.subject} is not for TLS servers (extendedKeyUsage).", ALL)
+    if limited:
+        return Fault(
+            Reason.NOT_FOR_SERVERS,
+            f"CA {limited[0].subject} is for any purpose, not expressly for servers: OpenSSL refuses it.",
+            STRICT,
+        )
+    return None
+
+
 def key_usage_is_unfit(e: Evidence) -> Fault | None:
-    """Handshakes that browsers make are signed with the leaf's key."""
+    """Browsers hold the leaf's key to what the handshake did with it; OpenSSL wants any use that TLS has."""
     usage = e.leaf.key_usage
-    if usage is None or "digitalSignature" in usage:
+    needed = "digitalSignature" if e.signs else "keyEncipherment"
+    if usage is None or needed in usage:
         return None
-    return Fault(Reason.KEY_USAGE_UNFIT, "The certificate's keyUsage lacks digitalSignature.", BROWSERS)
+    clients = BROWSERS if usage & TLS_USAGES else ALL
+    return Fault(Reason.KEY_USAGE_UNFIT, f"The certificate's keyUsage lacks {needed}.", clients)
 
 
 def authority_is_unfit(e: Evidence) -> Fault | None:
@@ -306,6 +337,18 @@ def anchor_says_too_little(e: Evidence) -> Fault | None:
     if anchor.version < 3 or anchor.is_ca is not None or anchor.key_usage is not None:
         return None
     return Fault(Reason.CA_NOT_A_CA, f"{anchor.subject} does not say that it is a CA: OpenSSL refuses it.", STRICT)
+
+
+def anchor_is_no_root(e: Evidence) -> Fault | None:
+    """A trust anchor below another CA: browsers stop there, OpenSSL goes on (without X509_V_FLAG_PARTIAL_CHAIN)."""
+    anchor = e.chain.path[-1]
+    if not e.chain.anchored or anchor.self_issued or anchor.issuer in e.chain.intended:
+        return None
+    return Fault(
+        Reason.CHAIN_INCOMPLETE,
+        f"{anchor.subject} is trusted without {anchor.issuer} above it: OpenSSL accepts that only as a partial chain.",
+        STRICT,
+    )
 
 
 def authority_has_legacy_form(e: Evidence) -> Fault | None:
@@ -351,6 +394,16 @@ def name_is_constrained(e: Evidence) -> Fault | None:
     return None
 
 
+def subject_is_constrained(e: Evidence) -> Fault | None:
+    """A CA of the path does not permit the leaf's subject as a directory name."""
+    for facts in e.chain.authorities:
+        if facts.name_constraints is not None and not subject_permitted(facts.name_constraints, e.leaf.subject):
+            return Fault(
+                Reason.NAME_CONSTRAINED, f"CA {facts.subject} does not permit the subject {e.leaf.subject}.", ALL
+            )
+    return None
+
+
 def common_name_is_constrained(e: Evidence) -> Fault | None:
     """Where no dNSName is there, OpenSSL reads a CN with a dot as one, an address included."""
     common = e.leaf.common_name
@@ -386,10 +439,13 @@ RULES: tuple[Callable[[Evidence], Fault | None], ...] = (
     tls_is_too_old,
     key_is_not_for_browsers,
     purpose_is_another,
+    authority_purpose_is_another,
     key_usage_is_unfit,
     authority_is_unfit,
     anchor_says_too_little,
+    anchor_is_no_root,
     name_is_constrained,
+    subject_is_constrained,
     common_name_is_constrained,
     subject_is_missing,
     signature_is_weak,

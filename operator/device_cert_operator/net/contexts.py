@@ -18,6 +18,7 @@ _BROWSER_CIPHERS = (
     "ECDHE-RSA-AES128-SHA:ECDHE-RSA-AES256-SHA:"
     "AES128-GCM-SHA256:AES256-GCM-SHA384:AES128-SHA:AES256-SHA:@SECLEVEL=1"
 )
+_BROWSER_GROUPS = "X25519:P-256:P-384"
 _EVERY_CIPHER = "ALL:!aNULL:!eNULL:!PSK:!SRP:@SECLEVEL=0"
 
 
@@ -36,6 +37,8 @@ def browser_like() -> ssl.SSLContext:
     """Offers what browsers offer: a handshake that succeeds here is one that they make (TLS 1.2 and newer)."""
     context = _unverified(_BROWSER_CIPHERS)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
+    if hasattr(context, "set_groups"):  # Python 3.15; before, a server that agrees on P-521 alone is not told apart
+        context.set_groups(_BROWSER_GROUPS)
     return context
 
 

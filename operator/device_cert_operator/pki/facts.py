@@ -204,4 +204,10 @@ def _constraints(value: x509.NameConstraints) -> NameConstraints:
         excluded_dns=texts(value.excluded_subtrees, x509.DNSName),
         permitted_ip=texts(value.permitted_subtrees, x509.IPAddress),
         excluded_ip=texts(value.excluded_subtrees, x509.IPAddress),
+        permitted_directory=_directories(value.permitted_subtrees),
+        excluded_directory=_directories(value.excluded_subtrees),
     )
+
+
+def _directories(names: list[x509.GeneralName] | None) -> tuple[str, ...] | None:
+    return tuple(name.value.rfc4514_string() for name in names or () if isinstance(name, x509.DirectoryName)) or None

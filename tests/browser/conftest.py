@@ -1,0 +1,5 @@
+"""Stories of the real API server and the simulator, seen by a browser, take place in the same worlds."""
+
+from tests.scenarios.conftest import world
+
+__all__ = ["world"]
