@@ -1,0 +1,359 @@
+"""CSRs out, chains in: what is asked for, what makes a request stale, and what each answer leads to."""
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from device_cert_operator.core.certificate import (
+    BeginRequest,
+    CertificateSituation,
+    DropKey,
+    DropRequest,
+    GiveTurn,
+    IssueForCSR,
+    MakeCSR,
+    Member,
+    Publish,
+    RecordCSR,
+    Submit,
+    choose_key_type,
+    decide_certificate,
+    input_hash,
+    plan_issue,
+    wanted_names,
+    why_issue,
+)
+from device_cert_operator.core.certificate_conditions import certificate_claims
+from device_cert_operator.core.model import (
+    CertManagerIssuer,
+    CSRFacts,
+    DesiredCertificate,
+    ExternalIssuer,
+    KeySource,
+    KeyType,
+    ProvidedIssuer,
+    Reference,
+)
+from device_cert_operator.core.requests import (
+    CSRState,
+    NotSigned,
+    Signed,
+    makes_requests,
+    not_for_public_authorities,
+    signs_itself,
+    wants_answer,
+)
+from device_cert_operator.core.status import Attempts, CertificateStatus, FailedRevision, RequestStatus, RevisionState
+from device_cert_operator.core.steps import Rest, State
+from device_cert_operator.errors import IssuanceDenied, UnacceptableCertificate
+from device_cert_operator.reasons import Reason
+from tests.core.test_certificate import CA, member
+from tests.support.situations import NOW, certificate, facts, revision
+
+EXTERNAL = ExternalIssuer(Reference("ConfigMap", "gate-signed", "tls.crt"))
+CERT_MANAGER = CertManagerIssuer("site")
+MAKES = ("MakeECDSA-P256", "MakeRSA-2048")
+CSR = CSRFacts("csr-key", "EC", "secp256r1", 256, "CN=10.0.0.1", "10.0.0.1", (), ("10.0.0.1",), True, True)
+THERE = CSRState(1, "uid-gate", CSR)
+BAD_CSR = IssuanceDenied("It is not signed by its own key.", reason=Reason.CSR_UNACCEPTABLE)
+LEAF = facts("b", public_key_sha256="csr-key")
+
+
+def wish(issuer: Any = EXTERNAL, source: KeySource = KeySource.DEVICE, **more: Any) -> DesiredCertificate:
+    return certificate(issuer=issuer, key_source=source, **more)
+
+
+def look(desired: DesiredCertificate | None = None, **more: Any) -> CertificateSituation:
+    """Nothing was issued; one device, recognised."""
+    given: dict[str, Any] = {
+        "desired": desired or wish(),
+        "status": CertificateStatus(1),
+        "now": NOW,
+        "members": (member(capabilities=MAKES),),
+        "revisions": (),
+        "authority": CA,
+    }
+    return CertificateSituation(**{**given, **more})
+
+
+def request_of(s: CertificateSituation, number: int = 1, **more: Any) -> RequestStatus:
+    """The request that fits the situation."""
+    names = wanted_names(s)
+    asked = RequestStatus(number, names.all, "ECDSA-P256", input_hash(s, names), NOW, config_map="gate-csr")
+    return replace(asked, **more)
+
+
+def asked(s: CertificateSituation, **more: Any) -> CertificateSituation:
+    return replace(s, status=replace(s.status, request=request_of(s, **more)))
+
+
+def known(s: CertificateSituation, **more: Any) -> CertificateSituation:
+    """The CSR is there, and recorded."""
+    return replace(asked(s, public_key_sha256="csr-key", **more), csr=THERE)
+
+
+REQUESTED = asked(look())
+KNOWN = known(look())
+BY_OPERATOR = wish(source=KeySource.OPERATOR)
+BY_OWN_CA = look(certificate(key_source=KeySource.DEVICE))
+THERE_BY_OPERATOR = replace(THERE, device_uid="")
+OF_CERT_MANAGER = known(look(wish(CERT_MANAGER)))
+FIRST = Reason.FIRST_ISSUE, "There is no certificate yet."
+REVISION = revision(1, "a", has_key=False)
+ISSUED = look(revisions=(REVISION,))
+
+
+@pytest.mark.parametrize(
+    ("sentence", "s", "step"),
+    [
+        ("a CSR is asked for first", look(), BeginRequest(*FIRST, request_of(look()))),
+        (
+            "above every number that was",
+            look(highest=7),
+            BeginRequest(*FIRST, request_of(look(), 8)),
+        ),
+        ("the operator makes its own key and CSR", asked(look(BY_OPERATOR)), MakeCSR(request_of(look(BY_OPERATOR)))),
+        (
+            "also when somebody deleted the CSR",
+            asked(look(BY_OPERATOR), public_key_sha256="csr-key"),
+            MakeCSR(request_of(look(BY_OPERATOR), public_key_sha256="csr-key")),
+        ),
+        (
+            "its key is recorded",
+            replace(REQUESTED, csr=THERE),
+            RecordCSR(request_of(look(), public_key_sha256="csr-key")),
+        ),
+        ("our own CA signs at once", known(BY_OWN_CA), IssueForCSR(*FIRST, known(BY_OWN_CA).status.request)),  # type: ignore[arg-type]
+        ("cert-manager is asked", OF_CERT_MANAGER, Submit(OF_CERT_MANAGER.status.request)),  # type: ignore[arg-type]
+        (
+            "a chain that fits is published",
+            replace(KNOWN, answer=Signed(LEAF)),
+            Publish(*FIRST, KNOWN.status.request, KNOWN.status.request.input_hash),  # type: ignore[union-attr]
+        ),
+        (
+            "with a key of the operator as well",
+            replace(known(look(BY_OPERATOR)), csr=THERE_BY_OPERATOR, answer=Signed(LEAF)),
+            Publish(
+                *FIRST, known(look(BY_OPERATOR)).status.request, input_hash(look(BY_OPERATOR), wanted_names(look()))
+            ),
+        ),
+    ],
+)
+def test_a_request_goes_its_way(sentence: str, s: CertificateSituation, step: object) -> None:
+    assert decide_certificate(s).next == step, sentence
+
+
+@pytest.mark.parametrize(
+    ("sentence", "s", "state", "reason", "words"),
+    [
+        ("the device makes it", REQUESTED, State.WAITING, Reason.WAITING_FOR_CSR, "Device gate"),
+        (
+            "another device made one before",
+            replace(REQUESTED, csr=replace(THERE, device_uid="uid-before")),
+            State.WAITING,
+            Reason.WAITING_FOR_CSR,
+            "Device gate",
+        ),
+        (
+            "it is not signed",
+            replace(KNOWN, csr=replace(THERE, facts=None, problem=BAD_CSR)),
+            State.HELD,
+            Reason.CSR_UNACCEPTABLE,
+            "own key",
+        ),
+        (
+            "it lacks names",
+            replace(KNOWN, csr=replace(THERE, facts=replace(CSR, ip_addresses=(), has_san=False))),
+            State.HELD,
+            Reason.CSR_WITHOUT_SAN,
+            "own CA",
+        ),
+        (
+            "nobody signed yet",
+            replace(KNOWN, answer=NotSigned(Reason.WAITING_FOR_SIGNATURE, "Have it signed.")),
+            State.WAITING,
+            Reason.WAITING_FOR_SIGNATURE,
+            "Have it signed.",
+        ),
+        (
+            "somebody said no",
+            replace(OF_CERT_MANAGER, answer=NotSigned(Reason.ISSUANCE_DENIED, "Denied.", final=True)),
+            State.HELD,
+            Reason.ISSUANCE_DENIED,
+            "Denied.",
+        ),
+        (
+            "the chain is no good",
+            replace(
+                KNOWN, answer=Signed(LEAF, UnacceptableCertificate("Out of order.", reason=Reason.CHAIN_INCOMPLETE))
+            ),
+            State.HELD,
+            Reason.CHAIN_INCOMPLETE,
+            "Out of order.",
+        ),
+    ],
+)
+def test_what_the_first_certificate_waits_for_is_told(
+    sentence: str, s: CertificateSituation, state: State, reason: Reason, words: str
+) -> None:
+    plan = decide_certificate(s)
+    assert isinstance(plan.next, Rest), sentence
+    assert (plan.next.state, plan.next.reason) == (state, reason)
+    assert words in plan.next.message
+    issued = next(claim for claim in certificate_claims(s, plan, None) if claim.type == "Issued")
+    assert (issued.status, issued.reason) == ("False", reason)
+
+
+@pytest.mark.parametrize(
+    ("sentence", "s", "reason"),
+    [
+        (
+            "the device moved",
+            replace(KNOWN, members=(member(current="10.0.0.9", capabilities=MAKES),)),
+            Reason.NAMES_CHANGED,
+        ),
+        (
+            "the spec was edited",
+            replace(KNOWN, desired=replace(KNOWN.desired, duration=timedelta(hours=5))),
+            Reason.SPEC_CHANGED,
+        ),
+        ("the CSR was taken back", replace(KNOWN, csr=None), Reason.DEVICE_KEY_LOST),
+        (
+            "it is for another key now",
+            replace(KNOWN, csr=replace(THERE, facts=replace(CSR, public_key_sha256="x"))),
+            Reason.DEVICE_KEY_LOST,
+        ),
+        ("it is that of another request", replace(KNOWN, csr=replace(THERE, number=9)), Reason.DEVICE_KEY_LOST),
+        (
+            "the issuer failed",
+            replace(OF_CERT_MANAGER, answer=NotSigned(Reason.REQUEST_FAILED, "It failed.", again=True)),
+            Reason.REQUEST_FAILED,
+        ),
+    ],
+)
+def test_a_stale_request_is_replaced_by_the_next_number(sentence: str, s: CertificateSituation, reason: Reason) -> None:
+    step = decide_certificate(s).next
+    assert isinstance(step, BeginRequest), sentence
+    assert (step.reason, step.request.number) == (reason, 2)
+    assert step.request.public_key_sha256 is None
+
+
+def test_what_fits_is_no_stale_request() -> None:
+    fewer = replace(KNOWN, desired=replace(KNOWN.desired, include_device_addresses=True))
+    assert plan_issue(replace(fewer, answer=NotSigned(Reason.WAITING_FOR_SIGNATURE, "…"))) is not None
+    own = known(BY_OWN_CA)
+    nameless = replace(own, csr=replace(THERE, facts=replace(CSR, ip_addresses=(), has_san=False)))
+    assert isinstance(decide_certificate(nameless).next, IssueForCSR), "our own CA adds the names"
+
+
+def test_a_device_that_is_gone_has_made_no_csr() -> None:
+    two = replace(asked(look(BY_OWN_CA.desired)), members=(Member("gone"), member(capabilities=MAKES)))
+    two = asked(replace(two, status=CertificateStatus(1)))
+    assert isinstance(plan_issue(replace(two, csr=THERE)), Rest)
+
+
+def test_while_a_new_request_waits_the_old_revision_goes_on() -> None:
+    s = replace(ISSUED, members=(member(current="10.0.0.9", capabilities=MAKES),), csr=THERE)
+    s = known(s, number=2)
+    s = replace(s, csr=replace(THERE, number=2), answer=NotSigned(Reason.WAITING_FOR_SIGNATURE, "Have it signed."))
+    s = replace(s, csr=replace(s.csr, facts=replace(CSR, ip_addresses=("10.0.0.9",))))  # type: ignore[type-var]
+    assert isinstance(decide_certificate(s).next, GiveTurn)
+    issued = next(claim for claim in certificate_claims(s, decide_certificate(s), None) if claim.type == "Issued")
+    assert (issued.status, issued.reason) == ("False", Reason.WAITING_FOR_SIGNATURE)
+
+
+def test_after_a_failure_it_takes_its_time() -> None:
+    later = replace(look().status, attempts=Attempts(1, NOW + timedelta(minutes=1)))
+    plan = decide_certificate(look(status=later))
+    assert isinstance(plan.next, Rest)
+    assert plan.next.reason is Reason.ISSUANCE_FAILED
+
+
+def test_a_key_that_was_lost_leads_to_a_new_request() -> None:
+    failed = FailedRevision(REVISION.ref, "DeviceKeyLost", 1, NOW)
+    s = replace(ISSUED, members=(member(capabilities=MAKES, state=RevisionState(failed=failed)),))
+    why = why_issue(s)
+    assert why is not None and why[0] is Reason.DEVICE_KEY_LOST
+    step = plan_issue(s)
+    assert isinstance(step, BeginRequest) and step.request.number == 2
+    other = replace(failed, reason="RolledBack")
+    assert why_issue(replace(s, members=(member(capabilities=MAKES, state=RevisionState(failed=other)),))) != why
+
+
+# ------------------------------------------------------------------------------------------ provided
+
+PROVIDED = wish(ProvidedIssuer("bought"), KeySource.OPERATOR)
+BOUGHT = Signed(facts("b"))
+WITH_ONE = look(PROVIDED, revisions=(revision(1, "b"),), answer=BOUGHT)
+WITH_ONE = replace(WITH_ONE, revisions=(revision(1, "b", input_hash=input_hash(WITH_ONE, wanted_names(WITH_ONE))),))
+
+
+@pytest.mark.parametrize(
+    ("s", "outcome"),
+    [
+        (look(PROVIDED), Reason.WORKING),
+        (look(PROVIDED, answer=NotSigned(Reason.SECRET_MISSING, "No Secret.")), Reason.SECRET_MISSING),
+        (
+            look(PROVIDED, answer=Signed(facts("b"), UnacceptableCertificate("No.", reason=Reason.CHAIN_INCOMPLETE))),
+            Reason.CHAIN_INCOMPLETE,
+        ),
+        (look(PROVIDED, answer=BOUGHT), Publish),
+        (WITH_ONE, None),
+        (replace(WITH_ONE, answer=Signed(facts("c"))), Publish),
+        (replace(WITH_ONE, now=NOW + timedelta(days=80)), Reason.REPLACEMENT_NEEDED),
+        (replace(WITH_ONE, members=(member(current="10.0.0.9"),)), Reason.REPLACEMENT_NEEDED),
+    ],
+)
+def test_a_provided_certificate_is_taken_as_it_is_and_renewed_by_nobody_here(
+    s: CertificateSituation, outcome: object
+) -> None:
+    step = plan_issue(s)
+    if isinstance(step, Rest):
+        assert step.reason is outcome
+    else:
+        assert (type(step) if step is not None else None) is outcome
+
+
+# -------------------------------------------------------------------------------------------- tidying
+
+
+def test_what_a_request_leaves_behind_goes() -> None:
+    done = replace(ISSUED, status=replace(ISSUED.status, request=request_of(ISSUED, 1)))
+    assert decide_certificate(done).next == DropRequest()
+    changed = replace(done, desired=certificate(), revisions=())
+    assert decide_certificate(changed).next == DropRequest(), "the issuer needs no request any more"
+    kept = replace(look(), pending_keys=("gate-r1-key",))
+    assert decide_certificate(kept).next == DropKey("gate-r1-key")
+
+
+# ------------------------------------------------------------------------------------------ small words
+
+
+def test_who_needs_a_csr_and_who_signs() -> None:
+    own, device = certificate(), certificate(key_source=KeySource.DEVICE)
+    assert (makes_requests(own), makes_requests(device), makes_requests(BY_OPERATOR)) == (False, True, True)
+    assert (signs_itself(own), signs_itself(device), signs_itself(PROVIDED)) == (True, True, False)
+    assert wants_answer(PROVIDED, None)
+    assert not wants_answer(wish(), None)
+    assert not wants_answer(wish(), request_of(look()))
+    assert not wants_answer(device, request_of(look(), public_key_sha256="k"))
+    assert wants_answer(wish(), request_of(look(), public_key_sha256="k"))
+
+
+def test_names_that_no_public_ca_signs() -> None:
+    names = ("cam.example.org", "cam.local", "gate", "10.0.0.1", "fd00::1", "8.8.8.8")
+    assert not_for_public_authorities(names) == ("cam.local", "gate", "10.0.0.1", "fd00::1")
+
+
+def test_the_kind_of_key_is_one_that_the_device_makes() -> None:
+    rsa = replace(look(), members=(member(capabilities=("ECDSA-P256", "MakeRSA-2048")),))
+    assert choose_key_type(rsa) is KeyType.RSA_2048
+    assert choose_key_type(look()) is KeyType.ECDSA_P256
+
+
+def test_another_issuer_makes_another_certificate() -> None:
+    names = wanted_names(look())
+    wishes = [wish(), wish(CERT_MANAGER), wish(replace(CERT_MANAGER, name="other")), PROVIDED, certificate()]
+    assert len({input_hash(look(one), names).partition("-")[0] for one in wishes}) == len(wishes)
