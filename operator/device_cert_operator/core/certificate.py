@@ -442,7 +442,7 @@ def plan_issue(s: CertificateSituation) -> CertificateStep | Rest | None:
     if not any(member.identified for member in s.members if not member.claimed_by):
         return None if s.wanted else _no_device(s)
     if isinstance(s.desired.issuer, ProvidedIssuer):
-        return _provided(s, why)
+        return _provided(s, s.desired.issuer.secret, why)
     if signs_itself(s.desired) and s.authority.problem is not None:
         return Rest(State.HELD, s.authority.problem.reason, s.authority.problem.message)
     if s.status.attempts.next_at is not None and s.now < s.status.attempts.next_at:
@@ -472,24 +472,22 @@ def _last_failure(s: CertificateSituation) -> Rest:
     return Rest(State.WAITING, reason, message)
 
 
-def _provided(s: CertificateSituation, why: tuple[Reason, str]) -> CertificateStep | Rest:
+def _provided(s: CertificateSituation, secret: str, why: tuple[Reason, str]) -> CertificateStep | Rest:
     """Nothing is renewed here: somebody else puts another certificate into the Secret, in time."""
-    match s.answer:
-        case None:
-            return Rest(State.WAITING, Reason.WORKING, "The provided certificate is being read.")
-        case NotSigned(reason, message):
-            return Rest(State.HELD, reason, message)
-        case Signed(_, problem) if problem is not None:
-            return Rest(State.HELD, problem.reason, problem.message)
-        case Signed(facts) if s.wanted is None or facts.fingerprint != s.wanted.facts.fingerprint:
-            return Publish(why[0], why[1], None, input_hash(s, wanted_names(s)))
-        case Signed(facts):
-            return Rest(
-                State.HELD,
-                Reason.REPLACEMENT_NEEDED,
-                f"{why[1]} It is valid until {facts.not_after:%Y-%m-%d %H:%M} UTC: put another one, with its key, into "
-                f"Secret {s.desired.key.namespace}/{s.desired.issuer.secret}.",  # type: ignore[union-attr]
-            )
+    if (answer := s.answer) is None:
+        return Rest(State.WAITING, Reason.WORKING, "The provided certificate is being read.")
+    if isinstance(answer, NotSigned):
+        return Rest(State.HELD, answer.reason, answer.message)
+    if answer.problem is not None:
+        return Rest(State.HELD, answer.problem.reason, answer.problem.message)
+    if s.wanted is None or answer.facts.fingerprint != s.wanted.facts.fingerprint:
+        return Publish(why[0], why[1], None, input_hash(s, wanted_names(s)))
+    return Rest(
+        State.HELD,
+        Reason.REPLACEMENT_NEEDED,
+        f"{why[1]} It is valid until {answer.facts.not_after:%Y-%m-%d %H:%M} UTC: put another one, with its key, into "
+        f"Secret {s.desired.key.namespace}/{secret}.",
+    )
 
 
 def _next_for_request(s: CertificateSituation, why: tuple[Reason, str]) -> CertificateStep | Rest:
@@ -512,17 +510,15 @@ def _next_for_request(s: CertificateSituation, why: tuple[Reason, str]) -> Certi
         return RecordCSR(replace(request, public_key_sha256=s.csr.facts.public_key_sha256))
     if signs_itself(s.desired):
         return IssueForCSR(why[0], why[1], request)
-    match s.answer:
-        case None:
-            return Submit(request)
-        case NotSigned(reason, message, final, again):
-            if again:
-                return BeginRequest(reason, message, _new_request(s, names, hashed))
-            return Rest(State.HELD if final else State.WAITING, reason, message)
-        case Signed(_, problem) if problem is not None:
-            return Rest(State.HELD, problem.reason, problem.message)
-        case Signed():
-            return Publish(why[0], why[1], request, request.input_hash)
+    if (answer := s.answer) is None:
+        return Submit(request)
+    if isinstance(answer, NotSigned):
+        if answer.again:
+            return BeginRequest(answer.reason, answer.message, _new_request(s, names, hashed))
+        return Rest(State.HELD if answer.final else State.WAITING, answer.reason, answer.message)
+    if answer.problem is not None:
+        return Rest(State.HELD, answer.problem.reason, answer.problem.message)
+    return Publish(why[0], why[1], request, request.input_hash)
 
 
 def _new_request(s: CertificateSituation, names: Names, hashed: str) -> RequestStatus:
