@@ -38,6 +38,7 @@ class Keystore:
     def __init__(self, session: OnvifSession) -> None:
         self._session = session
         self._features: KeystoreFeatures | None = None
+        self._seen: Contents | None = None
 
     async def features(self) -> KeystoreFeatures:
         """ONVIF Security Service 26.06, GetServiceCapabilities; asked once a visit."""
@@ -58,9 +59,14 @@ class Keystore:
         return tas.read_ids(await self._get("GetAssignedServerCertificates"), "CertificationPathID")
 
     async def inventory(self) -> Inventory:
-        """The store as values."""
-        contents = await self.contents()
-        return inventory_of(contents, await self.features())
+        """The store as values. What comes next in this visit was decided by it, and need not look again."""
+        self._seen = await self.contents()
+        return inventory_of(self._seen, await self.features())
+
+    async def _as_seen(self) -> Contents:
+        """What `inventory` saw, for the first use after it; later, or without it, a look."""
+        seen, self._seen = self._seen, None
+        return seen or await self.contents()
 
     # ------------------------------------------------------------------------------------------- install
 
@@ -70,7 +76,7 @@ class Keystore:
         if bundle.key_der and not features.pkcs12:
             raise Unsupported("the device takes no certificate with a key from outside (PKCS#12)")
         chain = _without_roots(bundle.chain_der)[: chain_length_of(features) - 1]
-        contents = await self.contents()
+        contents = await self._as_seen()
         done = [path for path in contents.paths if contents.ders_of(path)[:1] == (bundle.leaf_der,)]
         complete = [path for path in done if contents.ders_of(path) == (bundle.leaf_der, *chain)]
         in_use = [path for path in done if path.path_id in contents.assigned]
@@ -200,7 +206,7 @@ class Keystore:
         """See `OnvifDriver.create_csr`."""
         features = await self.features()
         device_keys.check_request(request, features)
-        contents = await self.contents()
+        contents = await self._as_seen()
         for key in contents.keys:
             if older_in_series(key.alias, request.alias) and not contents.is_used(key):
                 await self.delete("Key", key.key_id)
@@ -213,6 +219,7 @@ class Keystore:
         ONVIF Security Service 26.06: CreateECCKeyPair or CreateRSAKeyPair, GetKeyStatus. A corrupt one is made anew,
         once. Raises DeviceBusy while the device is still at it: the next visit finds the key by its alias.
         """
+        self._seen = None
         found = contents.key_under(alias)
         for key in [found, None] if found is not None else [None, None]:
             key_id = (
@@ -227,7 +234,8 @@ class Keystore:
 
     async def assign(self, path_id: str) -> None:
         """See `OnvifDriver.activate`."""
-        assigned = await self.assigned()
+        seen, self._seen = self._seen, None
+        assigned = seen.assigned if seen is not None else await self.assigned()
         if path_id in assigned:
             return
         if not assigned:
@@ -249,7 +257,7 @@ class Keystore:
 
     async def remove(self, path_id: str) -> bool:
         """See `OnvifDriver.remove`."""
-        contents = await self.contents()
+        contents = await self._as_seen()
         path = next((one for one in contents.paths if one.path_id == path_id), None)
         if path is None:
             return True
