@@ -84,6 +84,7 @@ class _FromCache(Collector):
         yield GaugeMetricFamily("devicecert_queue_oldest_due_seconds", "How long the oldest has been due.", oldest)
         yield from self._devices()
         yield from self._certificates()
+        yield from self._authorities()
 
     def _devices(self) -> Iterator[Metric]:
         labels = ["namespace", "name"]
@@ -132,6 +133,15 @@ class _FromCache(Collector):
             for condition in ("True", "False", "Unknown"):
                 ready.add_metric([*place, condition], condition == now)
         yield from (start, end, renewal, ready)
+
+    def _authorities(self) -> Iterator[Metric]:
+        end = GaugeMetricFamily(
+            "devicecert_authority_not_after_timestamp_seconds", "End of the root.", labels=["namespace", "name"]
+        )
+        for view in self._cache.all_authorities():
+            if view.status.certificate is not None:
+                end.add_metric([view.key.namespace, view.key.name], view.status.certificate.not_after.timestamp())
+        yield end
 
 
 def _of(view: DeviceView, kind: str) -> str:

@@ -87,6 +87,38 @@ def full_certificate(name: str = "gate") -> Manifest:
     return manifest
 
 
+def authority(name: str = "gate") -> Manifest:
+    """As short as it may be."""
+    return {
+        "apiVersion": "devicecert.io/v1alpha1",
+        "kind": "CertificateAuthority",
+        "metadata": {"name": name},
+        "spec": {"secretName": "site-root"},
+    }
+
+
+def full_authority(name: str = "gate") -> Manifest:
+    """Every field given, every list and string at its bound."""
+    manifest = authority(name)
+    manifest["spec"] = {
+        "secretName": "s" * 253,
+        "subject": full_certificate()["spec"]["subject"] | {"commonName": "根" * 64},
+        "privateKey": {"algorithm": "RSA", "size": 4096},
+        "duration": "262799h59m59s",
+        "nameConstraints": {
+            "permittedDNSDomains": [f"{number:02}.{dns_name(250)}" for number in range(32)],
+            "permittedIPRanges": [f"2001:db8:{'ffff:' * 5}{number:02x}00/120" for number in range(32)],
+        },
+        "allowed": {
+            "dnsNames": [f"*.{number:02}.{dns_name(248)}" for number in range(64)],
+            "ipRanges": [f"2001:db8:{'ffff:' * 5}{number:02x}00/120" for number in range(64)],
+        },
+        "trustBundle": {"configMapName": "t" * 253},
+        "rotation": {"before": "262799h59m58s", "overlap": "87599h59m59s", "requireConfirmation": True},
+    }
+    return manifest
+
+
 def dns_name(length: int) -> str:
     """A valid DNS name of this length, with labels as long as they may be."""
     return ("a" * 63 + ".") * (length // 64) + "b" * (length % 64)

@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
+from device_cert_operator.core.authority_model import AuthorityStatus, Origin, Phase, RotationStatus
 from device_cert_operator.core.model import ClockSource, Condition, DeviceIdentity, RevisionRef
 from device_cert_operator.core.status import (
     Activating,
@@ -31,6 +32,7 @@ DEVICE_CONDITIONS = (
     *("Ready", "Reconciling", "Stalled"),
 )
 CERTIFICATE_CONDITIONS = ("Issued", "Installed", "Secure", "Ready", "Reconciling", "Stalled")
+AUTHORITY_CONDITIONS = ("WellFormed", "UpToDate", "Ready", "Reconciling", "Stalled")
 
 
 def conditions(kinds: tuple[str, ...], message: str = LONG) -> tuple[Condition, ...]:
@@ -69,4 +71,18 @@ FULL_CERTIFICATE = CertificateStatus(
     last_failure_at=NOON,
     handled_renew=LONG,
     conditions=conditions(CERTIFICATE_CONDITIONS),
+)
+FULL_AUTHORITY = AuthorityStatus(
+    observed_generation=1,
+    certificate=SERVED,
+    origin=Origin.ADOPTED,
+    shape="0" * 20,
+    rotation=RotationStatus(Phase.DISTRIBUTING, NOON, NOON, NOON, "a" * 64, NOON, MANY, MANY),
+    number=2**31 - 1,
+    retired="r" * 253,
+    rotates_at=NOON,
+    bundle="b" * 253,
+    handled_rotate=LONG,
+    handled_trust=LONG,
+    conditions=conditions(AUTHORITY_CONDITIONS),
 )

@@ -6,10 +6,22 @@ from typing import Any
 import pytest
 
 from local_control_plane.plane import ControlPlane
-from tests.api.manifests import ABSENT, Manifest, certificate, changed, device, full_certificate, full_device
+from tests.api.manifests import (
+    ABSENT,
+    Manifest,
+    authority,
+    certificate,
+    changed,
+    device,
+    full_authority,
+    full_certificate,
+    full_device,
+)
 from tests.support.control_plane import kubectl, read, try_kubectl
 
-D, C = device(), certificate()
+D, C, A = device(), certificate(), authority()
+NO_RANGE = "each range must be a CIDR without host bits, such as 10.0.0.0/8"
+NO_ROOT_SIZE = "size must be 256 or 384 with ECDSA, which is the default, and 2048, 3072 or 4096 with algorithm RSA"
 NO_HOST = "must be a valid IPv4 or IPv6 address without zone and brackets, or a DNS name"
 NO_SUBNET = "each subnet must be a CIDR such as 192.168.1.0/24, no larger than /20 (IPv6: /116)"
 NO_SIZE = "size must be 2048, 3072 or 4096 with algorithm RSA, 256 or 384 with ECDSA, and absent with Auto"
@@ -106,7 +118,15 @@ INVALID: list[tuple[str, Manifest, str, Any, str]] = [
     ("too many devices", C, "spec.devices", [{"name": f"d{n}"} for n in range(65)], "spec.devices: Too many"),
     ("devices without names", C, "spec.devices", [{}], "spec.devices[0].name: Required value"),
     ("no issuer", C, "spec.issuer", ABSENT, "spec.issuer: Required value"),
-    ("an issuer that names none", C, "spec.issuer", {}, "name exactly one issuer: caSecretRef"),
+    ("an issuer that names none", C, "spec.issuer", {}, "name exactly one issuer"),
+    (
+        "two issuers",
+        C,
+        "spec.issuer",
+        {"authorityRef": {"name": "a"}, "caSecretRef": {"name": "b"}},
+        "name exactly one issuer",
+    ),
+    ("an issuer without a name", C, "spec.issuer", {"authorityRef": {}}, "authorityRef.name: Required value"),
     ("a country in words", C, "spec.subject.country", "Japan", "spec.subject.country"),
     ("a country in small letters", C, "spec.subject.country", "jp", "spec.subject.country"),
     ("an organization beyond RFC 5280", C, "spec.subject.organization", "o" * 65, "organization: Too long"),
@@ -150,6 +170,39 @@ INVALID: list[tuple[str, Manifest, str, Any, str]] = [
     ),
     ("a renewal at once", C, "spec.renewBeforePercentage", 100, "spec.renewBeforePercentage"),
     ("a Secret with an underscore", C, "spec.secretName", "gate_tls", "spec.secretName"),
+    ("a root without a Secret", A, "spec.secretName", ABSENT, "spec.secretName: Required value"),
+    ("a root's common name too long", A, "spec.subject.commonName", "n" * 65, "commonName: Too long"),
+    ("a root with a key of Auto", A, "spec.privateKey.algorithm", "Auto", 'supported values: "ECDSA", "RSA"'),
+    ("a root with RSA-1024", A, "spec.privateKey", {"algorithm": "RSA", "size": 1024}, NO_ROOT_SIZE),
+    ("a root with an ECDSA key of RSA's size", A, "spec.privateKey", {"size": 2048}, NO_ROOT_SIZE),
+    ("a root with P-521", A, "spec.privateKey", {"algorithm": "ECDSA", "size": 521}, NO_ROOT_SIZE),
+    ("a root for an hour", A, "spec.duration", "1h", "duration must be between 24h and 262800h"),
+    ("a root for ever", A, "spec.duration", "262801h", "duration must be between 24h and 262800h"),
+    ("a range with host bits", A, "spec.nameConstraints.permittedIPRanges", ["10.0.0.1/8"], NO_RANGE),
+    ("an address as a range", A, "spec.nameConstraints.permittedIPRanges", ["10.0.0.1"], NO_RANGE),
+    ("a range twice", A, "spec.allowed.ipRanges", ["10.0.0.0/8", "10.0.0.0/8"], "ipRanges[1]: Duplicate value"),
+    ("an address as a domain", A, "spec.nameConstraints.permittedDNSDomains", ["10.0.0.1"], "into permittedIPRanges"),
+    ("a wildcard as a domain", A, "spec.nameConstraints.permittedDNSDomains", ["*.example"], "permittedDNSDomains[0]"),
+    ("a root that permits nothing", A, "spec.nameConstraints", {"permittedIPRanges": []}, "permit at least one domain"),
+    ("nothing allowed", A, "spec.allowed", {}, "list dnsNames or ipRanges, or leave allowed out"),
+    ("an allowed address as a name", A, "spec.allowed.dnsNames", ["10.0.0.1"], "belongs into ipRanges, as a CIDR"),
+    ("a foreign range among those allowed", A, "spec.allowed.ipRanges", ["10.0.0.0/8", "all"], NO_RANGE),
+    ("a bundle with a bad name", A, "spec.trustBundle.configMapName", "Trust", "trustBundle.configMapName"),
+    ("no overlap", A, "spec.rotation.overlap", "0s", "overlap must be between 1m and 87600h"),
+    (
+        "a rotation that begins too late for its overlap",
+        A,
+        "spec.rotation",
+        {"before": "720h"},
+        "before must be longer than overlap, which is 720h unless given",
+    ),
+    (
+        "a rotation that begins before the root",
+        changed(A, "spec.duration", "1000h"),
+        "spec.rotation.before",
+        "1000h",
+        "rotation.before must be shorter than duration",
+    ),
 ]
 
 
@@ -168,7 +221,11 @@ def test_it_is_refused(control_plane: ControlPlane, manifest: Manifest, path: st
     assert told in create(control_plane, "default", changed(manifest, path, value))
 
 
-@pytest.mark.parametrize("manifest", [D, C, full_device(), full_certificate()], ids=["D", "C", "full D", "full C"])
+@pytest.mark.parametrize(
+    "manifest",
+    [D, C, A, full_device(), full_certificate(), full_authority()],
+    ids=["D", "C", "A", "full D", "full C", "full A"],
+)
 def test_short_and_full_manifests_are_taken(control_plane: ControlPlane, manifest: Manifest) -> None:
     """The full ones hold every list and string at its bound: rules must stay within the server's cost limits."""
     assert create(control_plane, "default", manifest) == ""
@@ -195,6 +252,14 @@ VALID: list[tuple[Manifest, str, Any]] = [
     (C, "spec.duration", "1h"),
     (C, "spec.duration", "87600h"),
     (changed(C, "spec.ipAddresses", ["192.0.2.7"]), "spec.includeDeviceAddresses", False),
+    (C, "spec.issuer", {"authorityRef": {"name": "site-ca"}}),
+    (A, "spec.privateKey", {"size": 384}),
+    (A, "spec.privateKey", {"algorithm": "RSA"}),
+    (A, "spec.nameConstraints", {"permittedDNSDomains": ["cams.example"], "permittedIPRanges": []}),
+    (A, "spec.nameConstraints", {"permittedIPRanges": ["0.0.0.0/0", "::/0"]}),
+    (A, "spec.allowed", {"dnsNames": ["*.example", "gate"]}),
+    (A, "spec.rotation", {"before": "721h"}),
+    (A, "spec.rotation", {"before": "2h", "overlap": "1h"}),
 ]
 
 
@@ -249,3 +314,13 @@ def test_a_short_certificate_is_stored_without_choices_made_for_it(control_plane
         "includeDeviceAddresses": True,
     }
     assert stored["status"] == {"observedGeneration": -1}
+
+
+def test_a_root_s_secret_is_never_another(control_plane: ControlPlane, namespace: str) -> None:
+    def apply(manifest: Manifest) -> str:
+        return try_kubectl(control_plane, "-n", namespace, "apply", "-f", "-", given=json.dumps(manifest)).stderr
+
+    assert apply(authority()) == ""
+    told = "secretName cannot be changed: make another CertificateAuthority"
+    assert told in apply(changed(authority(), "spec.secretName", "other"))
+    assert apply(changed(authority(), "spec.subject.organization", "Example")) == ""

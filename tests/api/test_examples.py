@@ -9,7 +9,11 @@ from typing import Any
 import pytest
 import yaml
 
+from device_cert_operator.api.convert_authority import desired_authority
 from device_cert_operator.api.convert_spec import desired_certificate, desired_device
+from device_cert_operator.core.allowed import why_not_allowed
+from device_cert_operator.core.model import AuthorityIssuer, CASecretIssuer, names_of
+from device_cert_operator.core.naming import not_permitted
 from device_cert_operator.pki.authority import read_authority
 from local_control_plane.plane import ControlPlane
 from tests.support.control_plane import kubectl
@@ -30,6 +34,7 @@ def test_there_is_an_example_for_each_way_of_use() -> None:
         "device-that-moves",
         "first-camera",
         "observe-only",
+        "own-ca",
         "plaintext-first",
         "several-devices",
     ]
@@ -46,7 +51,8 @@ def test_an_example_applies_twice_without_change(control_plane: ControlPlane, na
 def test_an_example_fits_together(path: Path) -> None:
     """Every Secret is labelled and used; every DeviceCertificate names Devices that are there."""
     found = objects(path)
-    of = {kind: [one for one in found if one["kind"] == kind] for kind in ("Secret", "Device", "DeviceCertificate")}
+    kinds = ("Secret", "Device", "DeviceCertificate", "CertificateAuthority")
+    of = {kind: [one for one in found if one["kind"] == kind] for kind in kinds}
     devices = [desired_device(one | {"metadata": one["metadata"] | SERVER_SIDE}) for one in of["Device"]]
     certificates = [
         desired_certificate(one | {"metadata": one["metadata"] | SERVER_SIDE}) for one in of["DeviceCertificate"]
@@ -55,7 +61,18 @@ def test_an_example_fits_together(path: Path) -> None:
     assert {one.credentials_secret for one in devices} == {one["metadata"]["name"] for one in of["Secret"]}
     assert {one["metadata"]["labels"]["devicecert.io/use"] for one in of["Secret"]} == {"credentials"}
     assert {name for one in certificates for name in one.devices} <= {one.key.name for one in devices}
-    assert {one.issuer.secret for one in certificates} <= {"root-ca"}
+    authorities = {one["metadata"]["name"] for one in of["CertificateAuthority"]}
+    known = {CASecretIssuer("root-ca"), *(AuthorityIssuer(name) for name in authorities)}
+    assert {one.issuer for one in certificates} <= known
+
+
+def test_the_example_s_authority_may_sign_for_what_hangs_on_it() -> None:
+    found = {one["kind"]: one | {"metadata": one["metadata"] | SERVER_SIDE} for one in objects(FOLDER / "own-ca.yaml")}
+    authority = desired_authority(found["CertificateAuthority"])
+    wanted = desired_certificate(found["DeviceCertificate"])
+    names = names_of(desired_device(found["Device"]).host, *wanted.dns_names)
+    assert why_not_allowed(authority.allowed, names) is None
+    assert not_permitted(authority.shape.constraints, names.dns_names, names.ip_addresses) == ()
 
 
 def test_the_commands_of_the_first_example_make_a_ca_that_can_be_used(

@@ -4,21 +4,35 @@ import json
 from dataclasses import replace
 from typing import Any
 
+from device_cert_operator.api.convert_authority import authority_status, authority_status_document
 from device_cert_operator.api.convert_status import (
     certificate_status,
     certificate_status_document,
     device_status,
     device_status_document,
 )
+from device_cert_operator.core.authority_model import AuthorityStatus
 from device_cert_operator.core.status import CertificateStatus, DeviceStatus, MemberStatus
 from local_control_plane.plane import ControlPlane
-from tests.api.manifests import Manifest, certificate, changed, device, full_certificate, full_device
+from tests.api.manifests import (
+    Manifest,
+    authority,
+    certificate,
+    changed,
+    device,
+    full_authority,
+    full_certificate,
+    full_device,
+)
 from tests.api.statuses import (
+    AUTHORITY_CONDITIONS,
     CERTIFICATE_CONDITIONS,
     DEVICE_CONDITIONS,
+    FULL_AUTHORITY,
     FULL_CERTIFICATE,
     FULL_DEVICE,
     NOON,
+    SERVED,
     conditions,
 )
 from tests.support.control_plane import kubectl, read
@@ -51,6 +65,20 @@ def test_a_certificate_s_status_with_everything_at_its_bound_comes_back(
     stored = write_status(control_plane, namespace, "devicecertificate", document)
     assert stored["status"] == document
     assert certificate_status(stored) == FULL_CERTIFICATE
+
+
+def test_an_authority_s_status_with_everything_at_its_bound_comes_back(
+    control_plane: ControlPlane, namespace: str
+) -> None:
+    create(control_plane, namespace, full_authority())
+    document = authority_status_document(FULL_AUTHORITY)
+    stored = write_status(control_plane, namespace, "certificateauthority", document)
+    assert stored["status"] == document
+    assert authority_status(stored) == FULL_AUTHORITY
+    stored = write_status(
+        control_plane, namespace, "certificateauthority", authority_status_document(AuthorityStatus())
+    )
+    assert authority_status(stored) == AuthorityStatus()
 
 
 def test_an_empty_status_takes_everything_away(control_plane: ControlPlane, namespace: str) -> None:
@@ -118,6 +146,31 @@ def test_kubectl_tells_how_a_certificate_is(control_plane: ControlPlane, namespa
     }
     [narrow] = table(control_plane, namespace, "dcert")
     assert not {"RENEWAL", "STATUS"} & narrow.keys()
+
+
+def test_kubectl_tells_how_an_authority_is(control_plane: ControlPlane, namespace: str) -> None:
+    create(control_plane, namespace, authority())
+    status = replace(FULL_AUTHORITY, bundle="gate-trust", conditions=conditions(AUTHORITY_CONDITIONS, "All is well."))
+    status = replace(status, certificate=replace(SERVED, subject="CN=site-ca"))
+    write_status(control_plane, namespace, "certificateauthority", authority_status_document(status))
+    [row] = table(control_plane, namespace, "dca", "-o", "wide")
+    assert row.pop("AGE")
+    assert row == {
+        "NAME": "gate",
+        "SUBJECT": "CN=site-ca",
+        "BUNDLE": "gate-trust",
+        "EXPIRES": "2026-06-01T12:00:00Z",
+        "ROTATION": "Distributing",
+        "UP-TO-DATE": "True",
+        "READY": "True",
+        "STATUS": "All is well.",
+    }
+
+
+def test_the_issuer_s_column_names_whichever_it_is(control_plane: ControlPlane, namespace: str) -> None:
+    create(control_plane, namespace, changed(certificate(), "spec.issuer", {"authorityRef": {"name": "site-ca"}}))
+    [row] = table(control_plane, namespace, "dcert")
+    assert row["ISSUER"] == "site-ca"
 
 
 def test_kubectl_waits_for_conditions_and_finds_both_kinds_by_category(

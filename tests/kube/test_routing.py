@@ -151,3 +151,70 @@ def test_a_spec_that_cannot_be_read_is_kept_with_its_problem() -> None:
     assert view is not None
     assert view.desired is None
     assert view.problem is not None
+
+
+AUTHORITY: Object = {
+    "kind": "CertificateAuthority",
+    "metadata": {**DEVICE["metadata"], "name": "site-ca", "uid": "u-site-ca", "resourceVersion": "13"},
+    "spec": {"secretName": "site-root"},
+}
+UNDER_IT = changed(CERTIFICATE, 11, spec__issuer={"authorityRef": {"name": "site-ca"}})
+SITE_CA = ObjectKey("CertificateAuthority", "cams", "site-ca")
+ROTATION = {"phase": "Switching", "startTime": "2026-01-01T00:00:00Z", "since": "2026-01-01T00:00:00Z"}
+
+
+def bundle(text: str, version: str = "14") -> Object:
+    return secret("site-ca-trust", "trust", version) | {"kind": "ConfigMap", "data": {"ca.crt": text}}
+
+
+@pytest.mark.parametrize(
+    ("sentence", "obj", "woken"),
+    [
+        ("the same again wakes nobody", AUTHORITY, set()),
+        ("what may be signed wakes both", changed(AUTHORITY, 20, spec__allowed={"dnsNames": ["a"]}), {SITE_CA, CERT}),
+        ("a root wakes its certificates", changed(AUTHORITY, 20, status__certificate=SERVED), {CERT}),
+        ("a rotation wakes its certificates", changed(AUTHORITY, 20, status__rotation=ROTATION), {CERT}),
+        (
+            "whom a rotation waits for wakes nobody",
+            changed(AUTHORITY, 20, status__rotation=None, status__trustBundle="b"),
+            set(),
+        ),
+        ("its Secret wakes both", secret("site-root", "ca"), {SITE_CA, CERT}),
+        ("the Secret of the root that follows wakes both", secret("site-root-next", "ca"), {SITE_CA, CERT}),
+        ("its bundle wakes it", bundle("one"), {SITE_CA}),
+        ("a Secret of the bundle's name wakes nobody", secret("site-ca-trust", "trust"), set()),
+        ("a device wakes no authority at rest", changed(DEVICE, 20, status__served=SERVED), {CERT}),
+    ],
+)
+def test_who_is_woken_around_an_authority(sentence: str, obj: Object, woken: set[ObjectKey]) -> None:
+    assert Door(DEVICE, UNDER_IT, AUTHORITY).take(obj) == woken, sentence
+
+
+def test_an_authority_that_rotates_follows_devices_and_revisions() -> None:
+    door = Door(DEVICE, UNDER_IT, changed(AUTHORITY, 20, status__rotation=ROTATION))
+    assert door.take(changed(DEVICE, 20, status__served=SERVED)) == {CERT, SITE_CA}
+    issued = secret("gate-r1", "revision", **{"devicecert.io/owner-name": "gate"})
+    assert door.take(issued) == {CERT, SITE_CA}
+
+
+def test_a_bundle_wakes_only_when_its_content_changed() -> None:
+    door = Door(AUTHORITY, bundle("one"))
+    assert door.take(bundle("one", "15")) == set()
+    assert door.take(bundle("two", "16")) == {SITE_CA}
+    assert door.take(bundle("two", "17"), deleted=True) == {SITE_CA}
+
+
+def test_a_deleted_authority_wakes_its_certificates_and_is_forgotten() -> None:
+    door = Door(UNDER_IT, AUTHORITY)
+    assert door.take(AUTHORITY, deleted=True) == {CERT}
+    assert door.cache.authority(SITE_CA) is None
+    assert door.cache.versions("CertificateAuthority") == {}
+
+
+def test_what_is_gone_without_a_word_wakes_who_depended_on_it() -> None:
+    door = Door(UNDER_IT, AUTHORITY, secret("site-root", "ca"))
+    door.intake.gone("Secret", "cams", "site-root")
+    assert set(door.woken) == {SITE_CA, CERT}
+    door.woken.clear()
+    door.intake.gone("CertificateAuthority", "cams", "site-ca")
+    assert set(door.woken) == {CERT}

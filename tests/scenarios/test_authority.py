@@ -1,79 +1,22 @@
-"""A CertificateAuthority from YAML to trusted cameras, through everything that may happen to its root."""
+"""A CertificateAuthority from YAML to trusted cameras: made, adopted, deleted, edited; and what it signs."""
 
 import asyncio
 import base64
-import subprocess
-from typing import Any
+from datetime import timedelta
 
-from device_cert_operator.core.model import ObjectKey
-from device_simulator import SimulatedDevice
+from device_cert_operator.pki.facts import pem_to_ders
+from tests.support.authorities import (
+    authority,
+    bundle,
+    certificate,
+    one_camera,
+    put_root,
+    reason,
+    secret_text,
+    wake,
+)
 from tests.support.ca import openssl_v1_root
-from tests.support.world import Object, World
-
-LOOPBACK = {"permittedIPRanges": ["127.0.0.0/8"]}
-
-
-def authority(**spec: Any) -> Object:
-    return {
-        "apiVersion": "devicecert.io/v1alpha1",
-        "kind": "CertificateAuthority",
-        "metadata": {"name": "site-ca"},
-        "spec": {"secretName": "site-root", "nameConstraints": LOOPBACK, **spec},
-    }
-
-
-def certificate(world: World, name: str = "gate", *devices: str, **spec: Any) -> Object:
-    return world.certificate(name, *devices, issuer={"authorityRef": {"name": "site-ca"}}, **spec)
-
-
-def wake(world: World, kind: str = "CertificateAuthority", name: str = "site-ca") -> None:
-    """Schedules run on the machine's clock; whoever shifts the other one says so."""
-    assert world.app is not None
-    world.app.queue.add(ObjectKey(kind, world.namespace, name))
-
-
-async def one_camera(world: World, *, camera: dict[str, Any] | None = None, **spec: Any) -> SimulatedDevice:
-    """A camera, its log-in, a CertificateAuthority, the operator; Secure."""
-    made = await world.camera("gate", **(camera or {}))
-    await world.credentials()
-    await world.apply(authority(**spec), world.device("gate"), certificate(world))
-    await world.start_operator()
-    await world.ready("gate")
-    await world.until("dca", "site-ca", "Ready", "True")
-    return made
-
-
-async def bundle(world: World, name: str = "site-ca-trust") -> list[str]:
-    """The certificates of ca.crt, each as PEM."""
-    text = (await world.get("configmap", name)).get("data", {}).get("ca.crt", "")
-    end = "-----END CERTIFICATE-----\n"
-    return [one + end for one in text.split(end) if one.strip()]
-
-
-async def secret_text(world: World, name: str, key: str = "tls.crt") -> str:
-    found = await world.get("secret", name)
-    return base64.b64decode(found.get("data", {}).get(key, "")).decode()
-
-
-async def rotation(world: World) -> Object:
-    return dict((await world.get("dca", "site-ca"))["status"].get("rotation") or {})
-
-
-async def phase(world: World, wanted: str | None, within: float = 20) -> None:
-    """Wait until the rotation is there; None: it is over."""
-    until = asyncio.get_running_loop().time() + within
-    while (seen := (await rotation(world)).get("phase")) != wanted:
-        if asyncio.get_running_loop().time() > until:
-            status = (await world.get("dca", "site-ca"))["status"]
-            raise AssertionError(f"{seen} is not {wanted}: {status}")
-        wake(world)
-        await asyncio.sleep(0.1)
-
-
-async def reason(world: World, kind: str, condition: str, status: str, wanted: str) -> str:
-    name = "site-ca" if kind == "dca" else "gate"
-    return str((await world.until(kind, name, condition, status, wanted))["message"])
-
+from tests.support.world import World
 
 # ------------------------------------------------------------------------------------- made and adopted
 
@@ -85,8 +28,7 @@ async def test_a_root_made_by_yaml_leads_a_camera_to_secure(world: World) -> Non
     await world.becomes_trusted(camera)
     found = await world.get("configmap", "site-ca-trust")
     der = base64.b64decode(found["binaryData"]["cacert.crt"])
-    shown = subprocess.run(["openssl", "x509", "-inform", "DER"], input=der, capture_output=True, check=True)
-    assert shown.stdout.decode() == root
+    assert der == pem_to_ders(root.encode())[0]
     [owner] = found["metadata"]["ownerReferences"]
     assert (owner["kind"], owner["name"]) == ("CertificateAuthority", "site-ca")
     secret = await world.get("secret", "site-root")
@@ -101,6 +43,16 @@ async def test_a_root_made_by_yaml_leads_a_camera_to_secure(world: World) -> Non
     shown_by_kubectl = await world.kubectl("get", "dca,dcert")
     assert "site-root" not in shown_by_kubectl
     assert shown_by_kubectl.count("site-ca") == 3, "the issuer's name stands in the column of the certificate"
+
+
+async def test_the_end_of_the_root_is_a_metric(world: World) -> None:
+    await one_camera(world, duration="48h")
+    assert world.app is not None
+    text = world.app.metrics.scrape().decode()
+    [line] = [one for one in text.splitlines() if one.startswith("devicecert_authority_not_after_timestamp_seconds{")]
+    ends = (world.clock.now() + timedelta(hours=48)).timestamp()
+    assert f'name="site-ca",namespace="{world.namespace}"' in line
+    assert abs(float(line.split()[-1]) - ends) < 120
 
 
 async def test_nothing_is_written_once_it_is_settled(world: World) -> None:
@@ -125,18 +77,6 @@ async def test_a_root_made_by_openssl_is_adopted_and_what_is_unusual_is_told(wor
     assert "X.509 v1" in told
     assert "browsers" in told
     assert "no name constraints" in told
-
-
-async def put_root(world: World, crt: bytes, key: bytes, *, label: bool = True) -> None:
-    await world.apply(
-        {
-            "apiVersion": "v1",
-            "kind": "Secret",
-            "type": "kubernetes.io/tls",
-            "metadata": {"name": "site-root", "labels": {"devicecert.io/use": "ca"} if label else {}},
-            "stringData": {"tls.crt": crt.decode(), "tls.key": key.decode()},
-        }
-    )
 
 
 async def test_a_secret_that_nobody_offered_is_not_ours_until_it_is_labelled(world: World) -> None:

@@ -79,18 +79,27 @@ def _authority(obj: Document, key: ObjectKey) -> DesiredAuthority:
 
 
 def _shape(spec: Part, name: str) -> RootShape:
-    private_key, constraints = spec.part("privateKey"), spec.part("nameConstraints")
-    algorithm = private_key.text_or_none("algorithm") or "ECDSA"
-    size = private_key.number("size", _DEFAULT_SIZE.get(algorithm, 256))
+    constraints = spec.part("nameConstraints")
     subject = spec.part("subject")
     fields = subject_fields(subject, subject.text_or_none("commonName"))
     ranges = _ranges(constraints, "permittedIPRanges")
     return RootShape(
         subject=SubjectFields(common_name=name[:64]) if fields == SubjectFields() else fields,
-        key_type=KeyType(f"ECDSA-P{size}" if algorithm == "ECDSA" else f"RSA-{size}"),
+        key_type=_key_type(spec.part("privateKey")),
         permitted_dns=constraints.hosts("permittedDNSDomains"),
         permitted_ip=PRIVATE_RANGES if ranges is None else ranges,
     )
+
+
+def _key_type(part: Part) -> KeyType:
+    algorithm = part.text_or_none("algorithm") or "ECDSA"
+    if algorithm not in _DEFAULT_SIZE:
+        raise ValueError(f"spec.privateKey.algorithm must be one of {', '.join(_DEFAULT_SIZE)}")
+    size = part.number("size", _DEFAULT_SIZE[algorithm])
+    try:
+        return KeyType(f"ECDSA-P{size}" if algorithm == "ECDSA" else f"RSA-{size}")
+    except ValueError:
+        raise ValueError(f"spec.privateKey.size: there is no {algorithm} key of {size} bits to be had") from None
 
 
 def _allowed(part: Part) -> AllowedNames | None:
@@ -103,7 +112,10 @@ def _ranges(part: Part, field: str) -> tuple[str, ...] | None:
     """CIDRs in canonical form; None where the list is absent, which is not the same as empty."""
     if not part.has(field):
         return None
-    return tuple(ipaddress.ip_network(one).compressed for one in part.texts(field))
+    try:
+        return tuple(ipaddress.ip_network(one).compressed for one in part.texts(field))
+    except ValueError as error:
+        raise ValueError(f"{field}: {str(error)[:200]}") from None
 
 
 def _rotation(part: Part) -> RotationPolicy:

@@ -6,6 +6,7 @@ from device_cert_operator import __version__
 from device_cert_operator.cli.run import run
 from device_cert_operator.cli.show import show
 from device_cert_operator.cli.status import status
+from device_cert_operator.cli.trust import trust
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -17,6 +18,7 @@ def main() -> None:
 main.add_command(run)
 main.add_command(show)
 main.add_command(status)
+main.add_command(trust)
 
 
 def _attach(name: str, module: str, attribute: str) -> None:

@@ -7,9 +7,26 @@ from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from enum import Enum, auto
+from typing import assert_never
 
 from device_cert_operator.core.authority_model import AuthorityStatus, DesiredAuthority, Origin, Phase, RotationStatus
-from device_cert_operator.core.model import CertificateFacts, SubjectFields
+from device_cert_operator.core.authority_steps import (
+    AuthorityStep,
+    BeginRotation,
+    DeleteNext,
+    EnterPhase,
+    Finish,
+    MakeNext,
+    MakeRoot,
+    MarkPublished,
+    Promote,
+    RecordRequests,
+    RememberNext,
+    RememberRoot,
+    WriteBundle,
+)
+from device_cert_operator.core.model import CertificateFacts, Names, SubjectFields
+from device_cert_operator.core.naming import not_permitted
 from device_cert_operator.core.profile import subject_text
 from device_cert_operator.core.steps import Rest, State
 from device_cert_operator.errors import OperatorError
@@ -57,7 +74,10 @@ class Bundle(Enum):
 
 @dataclass(frozen=True, slots=True)
 class AuthoritySituation:
-    """One look. following: the root that is to replace the present one. holders: see `Holder`, by name."""
+    """One look. following: the root that is to replace the present one. holders: see `Holder`, by name.
+
+    names_in_use: of the certificates of the present root that are wanted now.
+    """
 
     desired: DesiredAuthority
     status: AuthorityStatus
@@ -66,6 +86,7 @@ class AuthoritySituation:
     following: FoundRoot
     bundle: Bundle
     holders: tuple[Holder, ...] = ()
+    names_in_use: Names = Names()
 
     @property
     def rotation(self) -> RotationStatus | None:
@@ -74,96 +95,6 @@ class AuthoritySituation:
     @property
     def without_chain(self) -> tuple[str, ...]:
         return tuple(holder.device for holder in self.holders if not holder.takes_chain)
-
-
-# ------------------------------------------------------------------------------------------------ steps
-
-
-@dataclass(frozen=True, slots=True)
-class RecordRequests:
-    """Remember the annotations as seen, without acting on them."""
-
-    rotate: str | None
-    trust: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class MakeRoot:
-    """Make a root into `spec.secretName`, which is not there."""
-
-
-@dataclass(frozen=True, slots=True)
-class RememberRoot:
-    """Write into the status which root it is, before anybody trusts it."""
-
-    origin: Origin
-    shape: str
-
-
-@dataclass(frozen=True, slots=True)
-class WriteBundle:
-    """Publish the roots that clients have to trust."""
-
-
-@dataclass(frozen=True, slots=True)
-class BeginRotation:
-    """Write the rotation, and the request that asked for it as handled, into the status."""
-
-    why: str
-    request: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class MakeNext:
-    """Make the new root, and the two cross-certificates between it and the present one."""
-
-
-@dataclass(frozen=True, slots=True)
-class RememberNext:
-    """Write into the status which root is to follow."""
-
-
-@dataclass(frozen=True, slots=True)
-class MarkPublished:
-    """Both roots are in the bundle: the overlap begins."""
-
-
-@dataclass(frozen=True, slots=True)
-class EnterPhase:
-    """The rotation goes on."""
-
-    phase: Phase
-
-
-@dataclass(frozen=True, slots=True)
-class Promote:
-    """Keep the old root aside, and put the new one into `spec.secretName`."""
-
-
-@dataclass(frozen=True, slots=True)
-class Finish:
-    """The new root is the root."""
-
-
-@dataclass(frozen=True, slots=True)
-class DeleteNext:
-    """The Secret of the new root has a copy in `spec.secretName`."""
-
-
-AuthorityStep = (
-    RecordRequests
-    | MakeRoot
-    | RememberRoot
-    | WriteBundle
-    | BeginRotation
-    | MakeNext
-    | RememberNext
-    | MarkPublished
-    | EnterPhase
-    | Promote
-    | Finish
-    | DeleteNext
-)
 
 
 def decide_authority(s: AuthoritySituation) -> AuthorityStep | Rest:
@@ -280,20 +211,33 @@ def _next_root(s: AuthoritySituation) -> MakeNext | RememberNext | Rest | None:
     return Rest(State.HELD, reason, message)
 
 
-def _requested(s: AuthoritySituation) -> BeginRotation | RecordRequests | None:
+def _requested(s: AuthoritySituation) -> BeginRotation | RecordRequests | Rest | None:
     request = s.desired.rotate_request
     if request is None or request == s.status.handled_rotate:
         return None
     if s.rotation is not None:
         return RecordRequests(request, s.status.handled_trust)
-    return BeginRotation("A rotation was asked for", request)
+    return _would_leave_out(s) or BeginRotation("A rotation was asked for", request)
 
 
-def _due(s: AuthoritySituation) -> BeginRotation | None:
+def _due(s: AuthoritySituation) -> BeginRotation | Rest | None:
     at = rotates_at(s)
     if s.rotation is not None or at is None or s.now < at:
         return None
-    return BeginRotation(f"The root ends within spec.rotation.before, at {at:%Y-%m-%d %H:%M} UTC it was time", None)
+    return _would_leave_out(s) or BeginRotation(f"It is time, since {at:%Y-%m-%d %H:%M} UTC", None)
+
+
+def _would_leave_out(s: AuthoritySituation) -> Rest | None:
+    """A new root that does not permit what is in use would leave devices behind: better not begun."""
+    constraints = s.desired.shape.constraints
+    names = not_permitted(constraints, s.names_in_use.dns_names, s.names_in_use.ip_addresses)
+    if not names:
+        return None
+    message = (
+        f"The rotation does not begin: a root as spec.nameConstraints asks for does not permit {', '.join(names[:4])}, "
+        "which certificates of the present one are for. Permit it, or take the name out."
+    )
+    return Rest(State.HELD, Reason.CA_NAME_NOT_PERMITTED, message)
 
 
 def _publish(s: AuthoritySituation) -> WriteBundle | None:
@@ -313,6 +257,8 @@ def _advance(s: AuthoritySituation) -> MarkPublished | EnterPhase | Promote | Re
             return _waits(s, still_old(s)) if still_old(s) else EnterPhase(Phase.RETIRING)
         case Phase.RETIRING:
             return Promote()
+        case _:
+            assert_never(rotation.phase)
 
 
 def still_unprepared(s: AuthoritySituation) -> tuple[str, ...]:
@@ -370,10 +316,10 @@ CHOICES: tuple[Callable[[AuthoritySituation], AuthorityStep | Rest | None], ...]
     _no_root_yet,
     _finish,
     _root_is_not_ours,
+    _publish,
     _next_root,
     _requested,
     _due,
-    _publish,
     _advance,
     _left_over,
 )

@@ -92,12 +92,16 @@ def _up_to_date(s: AuthoritySituation, last: Rest | None) -> Claim:
         return no(
             "UpToDate",
             Reason.ROTATION_PENDING,
-            "subject, privateKey or nameConstraints were edited; the root stays as it is until a rotation: kubectl -n "
-            f"{s.desired.key.namespace} annotate dca {s.desired.key.name} --overwrite devicecert.io/rotate=<a new "
-            "value>",
+            "subject, privateKey or nameConstraints were edited; the root stays as it is until a rotation: "
+            f"{_how_to_rotate(s)}",
         )
     adopted = " as far as it was adopted" if s.status.origin is Origin.ADOPTED else ""
     return yes("UpToDate", Reason.UP_TO_DATE, f"The root is what the spec asks for{adopted}.")
+
+
+def _how_to_rotate(s: AuthoritySituation) -> str:
+    key = s.desired.key
+    return f"kubectl -n {key.namespace} annotate dca {key.name} --overwrite devicecert.io/rotate=<a new value>"
 
 
 def _without_chain(s: AuthoritySituation) -> str:
@@ -119,10 +123,17 @@ def _ready(s: AuthoritySituation, last: Rest | None, failure: OperatorError | No
         return no("Ready", failure.reason, failure.message)
     if last is not None and last.state is State.HELD:
         return no("Ready", last.reason, last.message)
-    if s.current.expired and s.current.problem is not None:
-        return no("Ready", s.current.problem.reason, s.current.problem.message)
+    if s.current.expired and known is not None and s.rotation is None:
+        return no(
+            "Ready",
+            Reason.CA_EXPIRED,
+            f"{known.subject} expired on {known.not_after:%Y-%m-%d}, so nobody accepts its devices: "
+            f"{_how_to_rotate(s)}, then have the clients trust the new root.",
+        )
     if known is None:
         return no("Ready", Reason.WORKING, "The root is being made.")
+    switched = s.rotation is not None and s.rotation.phase in {Phase.SWITCHING, Phase.RETIRING}
+    signs = s.following.facts if switched and s.following.facts is not None else known
     return yes(
-        "Ready", Reason.READY, f"Certificates are signed by {known.subject}, valid until {known.not_after:%Y-%m-%d}."
+        "Ready", Reason.READY, f"Certificates are signed by {signs.subject}, valid until {signs.not_after:%Y-%m-%d}."
     )

@@ -40,9 +40,13 @@ Remark = tuple[Reason, str]
 
 @dataclass(frozen=True, slots=True)
 class AuthorityFacts:
-    """The signing CA and those above it, as far as a profile goes. path: the signing CA first."""
+    """The signing CA and those above it, as far as a profile goes. path: the signing CA first.
+
+    beside: other roots that a client may come by, over a cross-certificate.
+    """
 
     path: tuple[CertificateFacts, ...]
+    beside: tuple[CertificateFacts, ...] = ()
 
     @property
     def subject(self) -> str:
@@ -64,6 +68,11 @@ class AuthorityFacts:
         return tuple(
             (facts.subject, facts.name_constraints) for facts in self.path if facts.name_constraints is not None
         )
+
+    @property
+    def constrained(self) -> bool:
+        """Whether any client meets a name constraint on its way."""
+        return any(facts.name_constraints is not None for facts in (*self.path, *self.beside))
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +108,7 @@ def plan_leaf(
         raise IssuanceDenied(f"CA {ca.subject} expired: put a new CA into its Secret.", reason=Reason.CA_EXPIRED)
     return LeafProfile(
         names=names,
-        subject=_subject(desired.subject, names, constrained=bool(ca.constraints)),
+        subject=_subject(desired.subject, names, constrained=ca.constrained),
         not_before=max(now - BACKDATED, ca.not_before).replace(microsecond=0),
         not_after=not_after,
         key_encipherment=key_type.startswith("RSA"),

@@ -20,7 +20,6 @@ class Issued:
     """A new certificate. tls_crt: leaf, intermediates and cross-certificates.
 
     ca_crt: the CA that clients have to trust; while it is being replaced, either of the two.
-
     tls_key: PKCS#8 PEM, empty where the key is not ours. warnings: the CA's, and those of this certificate.
     """
 

@@ -3,6 +3,7 @@
 Objects are plain dicts: making the client's model classes costs more than everything else together.
 """
 
+import asyncio
 import json
 import time
 from collections.abc import Mapping
@@ -14,7 +15,12 @@ from urllib.parse import quote, urlencode
 import aiohttp
 from kubernetes.aio.client import ApiClient, Configuration
 from kubernetes.aio.client.exceptions import ApiException
-from kubernetes.aio.config import ConfigException, load_incluster_config, load_kube_config
+from kubernetes.aio.config import (
+    ConfigException,
+    list_kube_config_contexts,
+    load_incluster_config,
+    load_kube_config,
+)
 
 from device_cert_operator.api.convert_authority import authority_status_document
 from device_cert_operator.api.convert_status import certificate_status_document, device_status_document
@@ -61,6 +67,15 @@ async def load_configuration(kubeconfig: str | None) -> Configuration:
         raise ClusterError(
             "No cluster is configured: set KUBECONFIG, or run `devicecert local up` and follow what it prints."
         ) from None
+
+
+async def namespace_of(kubeconfig: str | None) -> str:
+    """The namespace of the kubeconfig's present context, `default` where it names none."""
+    try:
+        _, context = await asyncio.to_thread(list_kube_config_contexts, kubeconfig)
+    except (ConfigException, OSError):
+        return "default"
+    return str((context or {}).get("context", {}).get("namespace") or "default")
 
 
 class Requests:

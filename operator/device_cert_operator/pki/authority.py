@@ -52,7 +52,7 @@ class Authority:
     @property
     def limits(self) -> AuthorityFacts:
         """What a profile has to keep to."""
-        return AuthorityFacts(self.path)
+        return AuthorityFacts(self.path, tuple(read_facts(der) for der in self.other_anchors_der))
 
     @property
     def state(self) -> AuthorityState:

@@ -9,6 +9,14 @@ from typing import assert_never
 
 from device_cert_operator.core.authority import (
     AuthoritySituation,
+    decide_authority,
+    rotates_at,
+    still_old,
+    still_unprepared,
+)
+from device_cert_operator.core.authority_conditions import authority_claims, remarks_on
+from device_cert_operator.core.authority_model import AuthorityStatus, Origin, Phase, RotationStatus
+from device_cert_operator.core.authority_steps import (
     AuthorityStep,
     BeginRotation,
     DeleteNext,
@@ -22,13 +30,7 @@ from device_cert_operator.core.authority import (
     RememberNext,
     RememberRoot,
     WriteBundle,
-    decide_authority,
-    rotates_at,
-    still_old,
-    still_unprepared,
 )
-from device_cert_operator.core.authority_conditions import authority_claims, remarks_on
-from device_cert_operator.core.authority_model import AuthorityStatus, Origin, Phase, RotationStatus
 from device_cert_operator.core.conditions import STALLED, find, merge
 from device_cert_operator.core.device_conditions import events_between
 from device_cert_operator.core.model import ObjectKey

@@ -6,7 +6,7 @@ from typing import Any
 
 from device_cert_operator.core.authority import AuthoritySituation, Bundle, FoundRoot, Holder
 from device_cert_operator.core.authority_model import AuthorityStatus, DesiredAuthority, Phase
-from device_cert_operator.core.model import Revision
+from device_cert_operator.core.model import Names, Revision, names_of
 from device_cert_operator.errors import MissingReference, OperatorError, Retry
 from device_cert_operator.kube.revisions import content_digest
 from device_cert_operator.kube.roots import NewRoot, RootSecret
@@ -77,6 +77,7 @@ async def look(this: Look) -> AuthoritySituation:
         following=following,
         bundle=_bundle_state(this),
         holders=_holders(this),
+        names_in_use=_names_in_use(this),
     )
 
 
@@ -170,6 +171,13 @@ def _holders(this: Look) -> tuple[Holder, ...]:
                 continue
             found[view.key.name] = _holder(view, sends_cross=cross in revision.sent, before=found.get(view.key.name))
     return tuple(found[name] for name in sorted(found))
+
+
+def _names_in_use(this: Look) -> Names:
+    known, cache, namespace = this.status.certificate, this.tools.cache, this.desired.key.namespace
+    under = cache.revisions_under(namespace, known.fingerprint) if known is not None else ()
+    facts = [revision.facts for revision in under if _may_get(this, revision)]
+    return names_of(*(name for one in facts for name in (*one.dns_names, *one.ip_addresses)))
 
 
 def _cross(this: Look) -> str:

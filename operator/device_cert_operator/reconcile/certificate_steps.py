@@ -45,6 +45,8 @@ from device_cert_operator.reconcile.requests import fetch_for_publication, make_
 from device_cert_operator.reconcile.round import Round
 from device_cert_operator.reconcile.signing import read_signing
 
+Remarks = tuple[tuple[Reason, str], ...]
+
 
 async def act(step: CertificateStep, this: Round, situation: CertificateSituation, plan: CertificatePlan) -> None:
     """One step. Raises OperatorError."""
@@ -101,7 +103,7 @@ async def _issue(step: Issue, this: Round, situation: CertificateSituation) -> N
         input_hash=step.input_hash,
         authority_fingerprint=authority.facts.fingerprint,
     )
-    _published(this, step.reason, step.message, revision)
+    _published(this, step.reason, step.message, revision, issued.warnings)
 
 
 async def _issue_for_csr(step: IssueForCSR, this: Round, situation: CertificateSituation) -> None:
@@ -122,7 +124,7 @@ async def _issue_for_csr(step: IssueForCSR, this: Round, situation: CertificateS
         authority_fingerprint=authority.facts.fingerprint,
         number=request.number,
     )
-    _published(this, step.reason, step.message, revision)
+    _published(this, step.reason, step.message, revision, issued.warnings)
 
 
 async def _publish(step: Publish, this: Round, situation: CertificateSituation) -> None:
@@ -175,9 +177,12 @@ async def _signing(this: Round, situation: CertificateSituation, names: Names) -
     return await read_signing(this.tools, this.desired.key.namespace, this.desired.issuer)
 
 
-def _published(this: Round, reason: Reason, message: str, revision: Revision) -> None:
+def _published(this: Round, reason: Reason, message: str, revision: Revision, warnings: Remarks = ()) -> None:
     this.status = replace(this.status, attempts=Attempts(), last_failure_at=None)
     this.tell("Normal", reason, f"{message} Revision {revision.number} was issued.")
+    for kind, told in warnings:
+        if kind is Reason.AUTHORITY_CANNOT_CROSS_SIGN:  # the others stand in the conditions
+            this.tell("Warning", kind, told)
 
 
 def count_failure(this: Round, step: CertificateStep, error: OperatorError) -> None:

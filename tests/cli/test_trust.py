@@ -1,0 +1,87 @@
+"""`devicecert trust export`, as people run it."""
+
+import asyncio
+import plistlib
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from device_cert_operator.pki.facts import ders_to_pem, fingerprint, pem_to_ders
+from device_cert_operator.pki.mobileconfig import build_profile
+from tests.support import ca
+from tests.support.authorities import authority, bundle
+from tests.support.world import World
+
+ROOT, OTHER = ca.root("Example root").der, ca.root("Other root").der
+
+
+def devicecert(world: World, *arguments: str) -> "subprocess.CompletedProcess[bytes]":
+    kubeconfig = ("--kubeconfig", str(world.kubeconfig), "-n", world.namespace)
+    command = [sys.executable, "-m", "device_cert_operator", *arguments, *kubeconfig]
+    return subprocess.run(
+        command, capture_output=True, check=False, env={"PYTHONPATH": "operator", "PATH": "/usr/bin:/bin"}
+    )
+
+
+async def export(world: World, *arguments: str) -> bytes:
+    done = await asyncio.to_thread(devicecert, world, "trust", "export", *arguments)
+    assert done.returncode == 0, done.stderr.decode()
+    return done.stdout
+
+
+async def test_a_root_is_exported_in_the_forms_that_clients_take(world: World, tmp_path: Path) -> None:
+    await world.apply(authority())
+    await world.start_operator()
+    await world.until("dca", "site-ca", "Ready", "True")
+    [pem] = await bundle(world)
+    der = pem_to_ders(pem.encode())[0]
+    assert await export(world, "site-ca") == pem.encode()
+    assert await export(world, "site-ca", "--format", "der") == der
+    target = tmp_path / "site-ca.mobileconfig"
+    assert await export(world, "site-ca", "--format", "mobileconfig", "-o", str(target)) == b""
+    [payload] = plistlib.loads(target.read_bytes())["PayloadContent"]
+    assert payload["PayloadContent"] == der
+    assert payload["PayloadDisplayName"] == "site-ca"
+
+
+async def test_what_cannot_be_exported_is_told(world: World) -> None:
+    missing = await asyncio.to_thread(devicecert, world, "trust", "export", "nothing")
+    assert (missing.returncode, missing.stdout) == (2, b"")
+    assert f"There is no CertificateAuthority {world.namespace}/nothing" in missing.stderr.decode()
+    await world.apply(authority())
+    early = await asyncio.to_thread(devicecert, world, "trust", "export", "site-ca")
+    assert early.returncode == 2
+    assert "has published nothing yet" in early.stderr.decode()
+
+
+def test_a_profile_has_what_apple_s_reference_asks_for() -> None:
+    profile: dict[str, Any] = plistlib.loads(build_profile("cams/site-ca", (ROOT, OTHER)))
+    payloads = profile["PayloadContent"]
+    assert (profile["PayloadType"], profile["PayloadVersion"]) == ("Configuration", 1)
+    assert [one["PayloadType"] for one in payloads] == ["com.apple.security.root"] * 2
+    assert [one["PayloadContent"] for one in payloads] == [ROOT, OTHER]
+    named = [profile, *payloads]
+    assert all(one["PayloadVersion"] == 1 for one in named)
+    assert len({one["PayloadUUID"] for one in named}) == 3
+    assert len({one["PayloadIdentifier"] for one in named}) == 3
+    assert all(one["PayloadIdentifier"].startswith(profile["PayloadIdentifier"]) for one in payloads)
+
+
+def test_a_newer_profile_replaces_the_older_and_an_equal_one_is_equal() -> None:
+    before, same, after = (build_profile("cams/site-ca", roots) for roots in ((ROOT,), (ROOT,), (ROOT, OTHER)))
+    assert before == same
+    old, new = plistlib.loads(before), plistlib.loads(after)
+    assert old["PayloadIdentifier"] == new["PayloadIdentifier"]
+    assert old["PayloadUUID"] != new["PayloadUUID"]
+    other = plistlib.loads(build_profile("cams/other-ca", (ROOT,)))
+    assert other["PayloadIdentifier"] != old["PayloadIdentifier"]
+
+
+def test_the_steps_for_debian_make_one_file_of_each_root(tmp_path: Path) -> None:
+    (tmp_path / "site-ca.pem").write_bytes(ders_to_pem(ROOT, OTHER))
+    text = (Path(__file__).parents[2] / "docs" / "trust.md").read_text()
+    [line] = [one for one in text.splitlines() if one.startswith("csplit")]
+    subprocess.run(["bash", "-euc", line], cwd=tmp_path, check=True, capture_output=True)
+    made = [pem_to_ders(path.read_bytes()) for path in sorted(tmp_path.glob("site-ca-*.crt"))]
+    assert [[fingerprint(der) for der in ders] for ders in made] == [[fingerprint(ROOT)], [fingerprint(OTHER)]]

@@ -1,0 +1,250 @@
+"""A root is replaced, and nobody who trusts either of the two is ever refused."""
+
+import asyncio
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from device_cert_operator.core.model import ObjectKey
+from tests.support.authorities import (
+    LOOPBACK,
+    authority,
+    bundle,
+    certificate,
+    client,
+    one_camera,
+    phase,
+    put_root,
+    reason,
+    rotation,
+    secret_text,
+    wake,
+)
+from tests.support.ca import openssl_v1_root
+from tests.support.world import World
+
+
+async def follow(world: World) -> None:
+    """Let the time pass in which the devices follow."""
+    world.clock.forward(timedelta(minutes=31))
+    wake(world, "DeviceCertificate", "gate")
+    wake(world)
+
+
+OVERLAP = {"overlap": "2h", "requireConfirmation": True}
+
+
+async def rotate_up_to_the_switch(world: World) -> None:
+    """From the request to the moment before the new root signs; both are in the bundle."""
+    await world.kubectl("annotate", "dca", "site-ca", "--overwrite", "devicecert.io/rotate=one")
+    await phase(world, "Preparing")
+    await follow(world)
+    await phase(world, "Distributing")
+    await until_published(world)
+
+
+async def until_published(world: World) -> None:
+    until = asyncio.get_running_loop().time() + 20
+    while not ((await rotation(world)).get("publishedTime") and len(await bundle(world)) == 2):
+        assert asyncio.get_running_loop().time() < until
+        await asyncio.sleep(0.1)
+
+
+@pytest.mark.parametrize("origin", ["made", "adopted"])
+async def test_through_a_rotation_no_client_of_either_root_is_ever_refused(world: World, origin: str) -> None:
+    """The adopted one is as people make it with two lines of openssl: X.509 v1, without constraints."""
+    if origin == "adopted":
+        pair = await asyncio.to_thread(openssl_v1_root, world.folder)
+        await put_root(world, pair.cert_pem, pair.key_pem)
+    camera = await one_camera(world, rotation=OVERLAP)
+    [old] = await bundle(world)
+    async with client(world, camera, old, "old") as trusts_old:
+        await rotate_up_to_the_switch(world)
+        first, new = await bundle(world)
+        assert first == old
+        async with client(world, camera, new, "new") as trusts_new:
+            await reason(world, "dca", "UpToDate", "False", "Rotating")
+            world.clock.forward(timedelta(hours=2))
+            wake(world)
+            told = await reason(world, "dca", "UpToDate", "False", "ConfirmationNeeded")
+            assert (await rotation(world))["phase"] == "Distributing"
+            line = told[told.index("kubectl ") :].split()
+            await world.kubectl(*line[3 : line.index("--overwrite") + 2])
+            await phase(world, "Switching")
+            under_old = camera.served_fingerprint
+            await follow(world)
+            await world.holds(lambda: camera.served_fingerprint != under_old)
+            await phase(world, None)
+            await world.ready("gate")
+            assert await bundle(world) == [new]
+    assert trusts_old.refused == []
+    assert trusts_new.refused == []
+    await the_old_one_is_retired(world, old, new)
+    issuer, cross = camera.shown.chain[0].issuer, camera.shown.chain[1]
+    assert cross.subject == issuer != cross.issuer, "the cross-certificate is what the old clients need"
+    status = (await world.get("dca", "site-ca"))["status"]
+    assert (status["number"], status["handledRequests"]["rotate"]) == (2, "one")
+    assert "G2" in status["certificate"]["subject"]
+
+
+async def the_old_one_is_retired(world: World, old: str, new: str) -> None:
+    assert await secret_text(world, "site-root") == new
+    until = asyncio.get_running_loop().time() + 10
+    while await world.get("secret", "site-root-next"):
+        assert asyncio.get_running_loop().time() < until
+        await asyncio.sleep(0.1)
+    retired = (await world.get("dca", "site-ca"))["status"]["retiredSecretName"]
+    assert await secret_text(world, retired) == old
+    assert (await world.get("secret", retired))["metadata"]["labels"] == {"devicecert.io/use": "retired"}
+
+
+async def test_a_device_that_sends_no_chain_is_told_as_the_exception(world: World) -> None:
+    camera = await one_camera(world, camera={"most_certificates": 3}, rotation={"overlap": "2h"})
+    [old] = await bundle(world)
+    async with client(world, camera, old, "old") as trusts_old:
+        await rotate_up_to_the_switch(world)
+        told = await reason(world, "dca", "UpToDate", "False", "Rotating")
+        assert "send no chain (gate)" in told
+        assert (await rotation(world))["withoutChain"] == ["gate"]
+        world.clock.forward(timedelta(hours=2))
+        await phase(world, "Switching")
+        await follow(world)
+        await phase(world, None)
+    assert trusts_old.refused, "without a cross-certificate the old clients see a stranger, and this test sees that"
+    events = await world.kubectl("get", "events", "-o", "custom-columns=R:.reason,M:.message")
+    assert "ChainNotTaken" in events
+
+
+async def test_a_device_that_is_away_keeps_the_old_root_from_being_retired(world: World) -> None:
+    camera = await one_camera(world, rotation={"overlap": "2h"})
+    await rotate_up_to_the_switch(world)
+    await camera.power_off()
+    world.clock.forward(timedelta(hours=2))
+    await phase(world, "Switching")
+    await follow(world)
+    told = await reason(world, "dca", "UpToDate", "False", "Rotating")
+    assert "still to come: gate" in told
+    assert (await rotation(world))["waitingFor"] == ["gate"]
+    assert len(await bundle(world)) == 2
+    await camera.power_on()
+    wake(world, "Device", "gate")
+    await phase(world, None, within=40)
+
+
+async def test_a_root_near_its_end_is_replaced_without_a_word(world: World) -> None:
+    await one_camera(world, duration="1000h", rotation={"before": "500h", "overlap": "2h"})
+    at = (await world.get("dca", "site-ca"))["status"]["rotationTime"]
+    assert at
+    world.clock.forward(timedelta(hours=501))
+    await phase(world, "Preparing")
+    events = await world.kubectl("get", "events", "-o", "custom-columns=R:.reason")
+    assert "RotationStarted" in events
+
+
+async def test_an_expired_root_is_told_and_replaced_when_asked_for(world: World) -> None:
+    """Nobody accepts the devices any more, so nothing is waited for."""
+    camera = await one_camera(world, duration="24h")
+    world.clock.forward(timedelta(hours=25))
+    wake(world)
+    told = await reason(world, "dca", "Stalled", "True", "CAExpired")
+    assert "devicecert.io/rotate" in told
+    await world.kubectl("annotate", "dca", "site-ca", "devicecert.io/rotate=one")
+    await phase(world, "Switching")
+    wake(world, "DeviceCertificate", "gate")
+    await follow(world)
+    await phase(world, None)
+    await world.ready("gate")
+    await world.until("dca", "site-ca", "Ready", "True")
+    [new] = await bundle(world)
+    async with client(world, camera, new, "new") as trusts_new:
+        pass
+    assert trusts_new.refused == []
+
+
+async def test_a_rotation_that_would_leave_a_name_out_does_not_begin(world: World) -> None:
+    pair = await asyncio.to_thread(openssl_v1_root, world.folder)
+    await put_root(world, pair.cert_pem, pair.key_pem)
+    await world.camera("gate")
+    await world.credentials()
+    await world.apply(authority(), world.device("gate"), certificate(world, dnsNames=["gate.example"]))
+    await world.start_operator()
+    await world.ready("gate")
+    await world.kubectl("annotate", "dca", "site-ca", "devicecert.io/rotate=one")
+    told = await reason(world, "dca", "Stalled", "True", "CANameNotPermitted")
+    assert "gate.example" in told
+    assert await rotation(world) == {}
+    await world.apply(authority(nameConstraints=LOOPBACK | {"permittedDNSDomains": ["example"]}))
+    await phase(world, "Preparing")
+
+
+async def test_a_request_seen_at_the_very_first_pass_is_only_remembered(world: World) -> None:
+    manifest = authority()
+    manifest["metadata"]["annotations"] = {"devicecert.io/rotate": "kept in Git"}
+    await world.apply(manifest)
+    await world.start_operator()
+    await world.until("dca", "site-ca", "Ready", "True")
+    status = (await world.get("dca", "site-ca"))["status"]
+    assert status["handledRequests"]["rotate"] == "kept in Git"
+    assert status.get("rotation") is None
+    assert status["number"] == 1
+
+
+@pytest.mark.parametrize("write", ["create", "write_bundle", "keep_aside", "replace", "delete", "status"])
+async def test_a_rotation_goes_on_after_a_kill_just_behind_a_write(world: World, write: str) -> None:
+    await one_camera(world, rotation={"overlap": "2h"})
+    [old] = await bundle(world)
+    died = die_behind(world, write)
+    await world.kubectl("annotate", "dca", "site-ca", "devicecert.io/rotate=one")
+    await time_passes(world, died.is_set)
+    await world.kill_operator()
+    await world.start_operator()
+
+    def is_over() -> bool:
+        key = ObjectKey("CertificateAuthority", world.namespace, "site-ca")
+        view = world.app.cache.authority(key) if world.app else None
+        return view is not None and view.status.number == 2 and view.status.rotation is None
+
+    await time_passes(world, is_over)
+    await world.ready("gate")
+    [new] = await until_one(world)
+    assert new != old
+    await the_old_one_is_retired(world, old, new)
+
+
+def die_behind(world: World, write: str) -> asyncio.Event:
+    """The next such write is done, and its story never hears of it."""
+    assert world.app is not None
+    done, tools = asyncio.Event(), world.app.tools
+    holder: Any = tools.cluster if write == "status" else tools.roots
+    name = "write_authority_status" if write == "status" else write
+    real = getattr(holder, name)
+
+    async def written_and_dead(*arguments: Any) -> None:
+        await real(*arguments)
+        done.set()
+        await asyncio.Event().wait()
+
+    setattr(holder, name, written_and_dead)
+    return done
+
+
+async def time_passes(world: World, enough: Callable[[], bool]) -> None:
+    """Half an hour at a time, everybody looking again each time."""
+    until = asyncio.get_running_loop().time() + 60
+    while not enough():
+        assert asyncio.get_running_loop().time() < until, "it did not come about"
+        world.clock.forward(timedelta(minutes=31))
+        wake(world, "DeviceCertificate", "gate")
+        wake(world)
+        await asyncio.sleep(0.2)
+
+
+async def until_one(world: World) -> list[str]:
+    """The bundle, once it holds one root."""
+    until = asyncio.get_running_loop().time() + 10
+    while len(found := await bundle(world)) != 1:
+        assert asyncio.get_running_loop().time() < until
+        await asyncio.sleep(0.1)
+    return found
