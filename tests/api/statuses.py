@@ -70,6 +70,7 @@ FULL_CERTIFICATE = CertificateStatus(
     attempts=Attempts(7, NOON),
     last_failure_at=NOON,
     handled_renew=LONG,
+    issuer_name=SHORT,
     conditions=conditions(CERTIFICATE_CONDITIONS),
 )
 FULL_AUTHORITY = AuthorityStatus(

@@ -40,6 +40,7 @@ from device_cert_operator.core.requests import (
     CSRState,
     NotSigned,
     Signed,
+    issuer_name,
     makes_requests,
     not_for_public_authorities,
     signs_itself,
@@ -335,6 +336,14 @@ def test_who_needs_a_csr_and_who_signs() -> None:
     own, device = certificate(), certificate(key_source=KeySource.DEVICE)
     assert (makes_requests(own), makes_requests(device), makes_requests(BY_OPERATOR)) == (False, True, True)
     assert (signs_itself(own), signs_itself(device), signs_itself(PROVIDED)) == (True, True, False)
+    named = (own, wish(), PROVIDED, wish(CERT_MANAGER), wish(CertManagerIssuer("site", "ClusterIssuer")))
+    assert [issuer_name(one) for one in named] == [
+        "root",
+        "external (gate-signed)",
+        "provided (bought)",
+        "site",
+        "ClusterIssuer/site",
+    ]
     assert wants_answer(PROVIDED, None)
     assert not wants_answer(wish(), None)
     assert not wants_answer(wish(), request_of(look()))

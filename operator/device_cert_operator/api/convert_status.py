@@ -90,6 +90,7 @@ def certificate_status(obj: Document) -> CertificateStatus:
         last_failure_at=time_or_none(status.get("lastFailureTime")),
         handled_renew=text_or_none(part_of(status, "handledRequests"), "renew"),
         request=readable(_request, status.get("certificateRequest")),
+        issuer_name=text(status, "issuerName"),
         conditions=readable_items(read_condition, status.get("conditions")),
     )
 
@@ -278,6 +279,7 @@ def certificate_status_document(status: CertificateStatus) -> dict[str, Any]:
         if effective
         else None,
         "certificateRequest": _request_document(status.request),
+        "issuerName": status.issuer_name or None,
         "deviceNames": _device_names(status),
         "devices": [_member_document(member) for member in status.members],
         "renewalTime": build_time(status.renewal_at),

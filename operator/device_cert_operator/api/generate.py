@@ -50,7 +50,7 @@ KINDS: tuple[tuple[type[Model], str, str, tuple[Schema, ...]], ...] = (
         "dcert",
         (
             column("Devices", ".status.deviceNames"),  # of a list kubectl would show the first item only
-            column("Issuer", ".spec.issuer.*.name"),
+            column("Issuer", ".status.issuerName"),
             condition("Secure", "Secure"),
             column("Expires", ".status.certificate.notAfter"),
             column("Renewal", ".status.renewalTime", priority=1),

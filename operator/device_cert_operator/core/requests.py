@@ -6,8 +6,11 @@ other names, another spec, a key that the device lost.
 
 from dataclasses import dataclass
 from ipaddress import ip_address
+from typing import assert_never
 
 from device_cert_operator.core.model import (
+    AuthorityIssuer,
+    CASecretIssuer,
     CertificateFacts,
     CertManagerIssuer,
     CSRFacts,
@@ -59,6 +62,21 @@ class Signed:
 
 
 Answer = NotSigned | Signed
+
+
+def issuer_name(desired: DesiredCertificate) -> str:
+    """Who signs, in a word or two."""
+    match desired.issuer:
+        case CASecretIssuer(name) | AuthorityIssuer(name):
+            return name
+        case CertManagerIssuer(name, kind, _):
+            return name if kind == "Issuer" else f"{kind}/{name}"
+        case ExternalIssuer(reference):
+            return f"external ({reference.name})"
+        case ProvidedIssuer(secret):
+            return f"provided ({secret})"
+        case _:
+            assert_never(desired.issuer)
 
 
 def makes_requests(desired: DesiredCertificate) -> bool:

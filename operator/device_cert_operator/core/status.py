@@ -182,7 +182,7 @@ class RequestStatus:
 
 @dataclass(frozen=True, slots=True)
 class CertificateStatus:
-    """`DeviceCertificate.status`. revision: the wanted revision's number, 0 before the first."""
+    """`DeviceCertificate.status`. revision: the wanted revision's number, 0 before the first. issuer_name: for people."""
 
     observed_generation: int = -1
     revision: int = 0
@@ -194,4 +194,5 @@ class CertificateStatus:
     last_failure_at: datetime | None = None
     handled_renew: str | None = None
     request: RequestStatus | None = None
+    issuer_name: str = ""
     conditions: tuple[Condition, ...] = field(default=())

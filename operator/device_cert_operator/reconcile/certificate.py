@@ -23,7 +23,7 @@ from device_cert_operator.core.conditions import merge
 from device_cert_operator.core.device_conditions import events_between
 from device_cert_operator.core.installation import key_type_of
 from device_cert_operator.core.model import ObjectKey
-from device_cert_operator.core.requests import signs_itself
+from device_cert_operator.core.requests import issuer_name, signs_itself
 from device_cert_operator.core.schedule import TURN_LASTS, effective_renew_before, poll_after
 from device_cert_operator.core.schedule import retry_after as wait_after
 from device_cert_operator.core.status import DeviceStatus, EffectiveStatus
@@ -156,6 +156,7 @@ async def _report(this: Round, s: CertificateSituation, plan: CertificatePlan) -
         revision=wanted.number if wanted else 0,
         certificate=served_status(facts) if facts else None,
         effective=effective,
+        issuer_name=issuer_name(this.desired),
         members=plan.members,
         renewal_at=renewal_at(this.desired, wanted) if wanted else None,
         conditions=merge(before.conditions, certificate_claims(s, plan, this.failure), this.desired.generation, s.now),

@@ -281,6 +281,7 @@ class DeviceCertificateStatus(Model):
     certificate: Served | None = Field(None, description="What the wanted revision says.")
     effective: Effective | None = None
     certificate_request: CertificateRequest | None = None
+    issuer_name: Text | None = Field(None, description="Who signs, for kubectl get.")
     device_names: Text | None = Field(None, description="The devices, for kubectl get.")
     devices: list[Member] | None = Field(
         None,

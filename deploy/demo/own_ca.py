@@ -1,0 +1,58 @@
+"""Solution 2, an own CA: the root made by hand as people do, everything else by itself; then three troubles heal."""
+
+from datetime import UTC, datetime
+
+from stage import Cameras, DemoFailed, Stage, run, say, wait_for
+
+NAMES = ("cam-1", "cam-2", "cam-3")
+
+
+def make_root(stage: Stage) -> None:
+    """The support page's own commands: key, request, self-signed root; then a labelled Secret."""
+    folder = stage.folder
+    key, request, root = folder / "cakey.pem", folder / "careq.pem", folder / "cacert.pem"
+    run("openssl", "genrsa", "-out", key, "2048")
+    subject = "/C=JP/ST=Tokyo/L=Tokyo/O=Demo/OU=Cameras/CN=Demo root"
+    run("openssl", "req", "-new", "-sha256", "-key", key, "-out", request, "-subj", subject)
+    run("openssl", "x509", "-req", "-in", request, "-out", root, "-sha256", "-signkey", key, "-days", "3650")
+    stage.kubectl("create", "secret", "tls", "demo-root", f"--cert={root}", f"--key={key}")
+    stage.kubectl("label", "secret", "demo-root", "devicecert.io/use=ca")
+
+
+def tell(stage: Stage, cameras: Cameras) -> None:
+    """First issue, then the address, the clock and the certificate go wrong."""
+    say("\nSolution 2: your own CA. A root made with openssl, three cameras in YAML", "head")
+    make_root(stage)
+    stage.apply("own-ca.yaml")
+    took = wait_for(lambda: stage.ready(*NAMES), "every camera Secure")
+    root = stage.folder / "cacert.pem"
+    for number in (1, 2, 3):
+        if not stage.trusted(f"127.20.0.{number}", root):
+            raise DemoFailed(f"openssl does not accept cam-{number}")
+    say(f"  all Secure after {took:.1f} s; openssl accepts each, trusting only the root", "ok")
+
+    say("Camera cam-1 gets another address (127.20.0.1 → 127.20.0.21) …")
+    cameras.do("move", "cam-1", "127.20.0.21")
+    took = wait_for(lambda: stage.trusted("127.20.0.21", root), "cam-1 at its new address")
+    say(f"  healed after {took:.1f} s: found by its key, a new certificate names 127.20.0.21, openssl accepts it", "ok")
+
+    say("Camera cam-2's clock runs away by a year …")
+    cameras.do("skew", "cam-2", str(365 * 86400))
+    took = wait_for(lambda: in_time(cameras, "cam-2"), "cam-2's clock")
+    if not stage.trusted("127.20.0.2", root):
+        raise DemoFailed("cam-2 is not trusted after its clock was set")
+    say(f"  healed after {took:.1f} s: its clock was set, openssl accepts it", "ok")
+
+    say("Somebody puts another certificate on cam-3 …")
+    cameras.do("replace-certificate", "cam-3")
+    if stage.trusted("127.20.0.3", root):
+        raise DemoFailed("cam-3 is still trusted with somebody else's certificate")
+    took = wait_for(lambda: stage.trusted("127.20.0.3", root), "cam-3 with our certificate again")
+    say(f"  healed after {took:.1f} s: our certificate is back, openssl accepts it", "ok")
+    wait_for(lambda: stage.ready(*NAMES), "every camera Ready again")
+
+
+def in_time(cameras: Cameras, name: str) -> bool:
+    """Whether the camera's clock is right."""
+    told = datetime.fromisoformat(cameras.camera(name)["clock"])
+    return abs((told - datetime.now(UTC)).total_seconds()) < 30  # noqa: TID251
