@@ -182,7 +182,7 @@ class RequestStatus:
 
 @dataclass(frozen=True, slots=True)
 class CertificateStatus:
-    """`DeviceCertificate.status`. revision: the wanted revision's number, 0 before the first. issuer_name: for people."""
+    """`DeviceCertificate.status`. revision: the wanted one's number, 0 before the first. issuer_name: for people."""
 
     observed_generation: int = -1
     revision: int = 0
