@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from device_cert_operator.core.model import ClockSource, Condition, DeviceIdentity, RevisionRef
 from device_cert_operator.core.status import (
     Activating,
+    AddressChange,
     AddressStatus,
     Attempts,
     CertificateStatus,
@@ -40,7 +41,7 @@ def conditions(kinds: tuple[str, ...], message: str = LONG) -> tuple[Condition, 
 
 FULL_DEVICE = DeviceStatus(
     observed_generation=1,
-    address=AddressStatus("h" * 253, "2001:db8::7", MANY),
+    address=AddressStatus("h" * 253, "2001:db8::7", MANY, AddressChange("2001:db8::8", NOON, 3, True, LONG)),
     identity=IdentityStatus(DeviceIdentity(SHORT, SHORT, SHORT, SHORT, MANY), "b" * 64, "Learned"),
     clock=ClockStatus(ClockSource.NTP, -timedelta(days=3_000_000, seconds=1)),
     served=SERVED,

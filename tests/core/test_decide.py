@@ -16,6 +16,7 @@ from device_cert_operator.core.model import (
     ClockSource,
     DeviceIdentity,
     KeyType,
+    MaintenanceWindow,
     Management,
     NotServed,
     RebootPolicy,
@@ -78,6 +79,9 @@ STORE = inventory(stored("path-1", "a", ALIAS + "r1", tls=True), stored("path-2"
 STORE_NEW = inventory(stored("path-1", "a", ALIAS + "r1"), stored("path-2", "b", ALIAS + "r2", tls=True))
 NO_REBOOT = report(capabilities=replace(report().capabilities, can_reboot=False))
 REBOOTED = RebootStatus(NOW - timedelta(minutes=3), ACTIVATION)
+NIGHT = MaintenanceWindow("0 2 * * *", timedelta(hours=2))
+NOT_SECURE = Verdict((Fault(Reason.ADDRESS_NOT_IN_CERTIFICATE, "no", ALL),))
+NOON = MaintenanceWindow("30 11 * * *", timedelta(hours=2))
 
 
 def at(offset: timedelta | None, source: ClockSource = ClockSource.MANUAL, *ntp: str) -> ClockReading:
@@ -341,6 +345,16 @@ CASES = [
         rest(Reason.REBOOT_NEEDED),
     ),
     (
+        "or wait for their window",
+        replace(LATE, inventory=STORE_NEW, desired=desired(reboot_policy=RebootPolicy.IN_WINDOW, windows=(NIGHT,))),
+        rest(Reason.WAITING_FOR_WINDOW),
+    ),
+    (
+        "which is open",
+        replace(LATE, inventory=STORE_NEW, desired=desired(reboot_policy=RebootPolicy.IN_WINDOW, windows=(NOON,))),
+        Reboot(ACTIVATION),
+    ),
+    (
         "or there were two today",
         replace(
             LATE,
@@ -486,7 +500,7 @@ CASES = [
     (
         "nothing is removed before the verdict is good",
         with_revision_state(
-            situation(report=report(), verdict=Verdict((Fault(Reason.ADDRESS_NOT_IN_CERTIFICATE, "no", ALL),))),
+            situation(report=report(), verdict=NOT_SECURE),
             previous=R2.ref,
         ),
         rest(Reason.SETTLED, State.SETTLED),
@@ -527,6 +541,17 @@ def test_every_finding_has_a_sentence(s: Situation) -> None:
     for finding in decide(s).findings:
         assert finding.message.strip()
         assert isinstance(finding.reason, Reason)
+
+
+@pytest.mark.parametrize(("verdict", "condition"), [(Verdict(()), None), (NOT_SECURE, "Secure")])
+def test_a_restart_that_waits_is_told_by_secure_where_the_device_is_not(
+    verdict: Verdict, condition: str | None
+) -> None:
+    waits = desired(reboot_policy=RebootPolicy.IN_WINDOW, windows=(NIGHT,))
+    plan = decide(replace(LATE, inventory=STORE_NEW, desired=waits, verdict=verdict))
+    told = next(one for one in plan.findings if one.reason is Reason.WAITING_FOR_WINDOW)
+    assert told.condition == condition
+    assert "to serve its certificate; the next maintenance window opens at 2026-11-25 02:00 UTC" in told.message
 
 
 def test_the_key_type_of_a_revision_is_named_as_devices_list_it() -> None:

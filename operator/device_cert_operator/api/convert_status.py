@@ -28,6 +28,7 @@ from device_cert_operator.core.model import ClockSource, Condition, DeviceIdenti
 from device_cert_operator.core.requests import CSR_KEY
 from device_cert_operator.core.status import (
     Activating,
+    AddressChange,
     AddressStatus,
     Attempts,
     CertificateStatus,
@@ -95,7 +96,22 @@ def certificate_status(obj: Document) -> CertificateStatus:
 
 
 def _address(part: Document) -> AddressStatus:
-    return AddressStatus(text_or_none(part, "declared"), text_or_none(part, "current"), texts(part.get("reported")))
+    return AddressStatus(
+        text_or_none(part, "declared"),
+        text_or_none(part, "current"),
+        texts(part.get("reported")),
+        readable(_address_change, part.get("change")),
+    )
+
+
+def _address_change(part: Document) -> AddressChange:
+    return AddressChange(
+        needed_text(part, "to"),
+        needed_time(part, "since"),
+        integer(part.get("attempts"), 1),
+        part.get("restartNeeded") is True,
+        text(part, "problem"),
+    )
 
 
 def _identity(part: Document) -> IdentityStatus:
@@ -227,6 +243,7 @@ def device_status_document(status: DeviceStatus) -> dict[str, Any]:
             "declared": status.address.declared,
             "current": status.address.current,
             "reported": cut(status.address.reported),
+            "change": _address_change_document(status.address.change),
         },
         "identity": {
             "manufacturer": _text(identity.device.manufacturer) or None,
@@ -385,6 +402,18 @@ def _failed_document(failed: FailedRevision | None) -> dict[str, Any] | None:
         "reason": failed.reason,
         "attempts": failed.attempts,
         "nextAttemptTime": build_time(failed.next_attempt_at),
+    }
+
+
+def _address_change_document(change: AddressChange | None) -> dict[str, Any] | None:
+    if change is None:
+        return None
+    return {
+        "to": _text(change.to),
+        "since": build_time(change.since),
+        "attempts": change.attempts,
+        "restartNeeded": change.restart_needed,
+        "problem": _text(change.problem, LONGEST_TEXT),
     }
 
 

@@ -18,6 +18,11 @@ from device_cert_operator.core.installation import (
     revision_is_not_served,
 )
 from device_cert_operator.core.model import AddressPolicy, ClockPolicy, ClockSource, NotServed, Security, Served
+from device_cert_operator.core.placement import (
+    declared_address_is_unseen,
+    device_is_not_at_its_address,
+    displaced_device_needs_login,
+)
 from device_cert_operator.core.situation import Situation
 from device_cert_operator.core.steps import EnableHTTPS, Locate, LogIn, Reboot, RecordReboot, SetClock, UseNTP
 from device_cert_operator.errors import CredentialsRejected, DeviceBusy, MissingReference, PermissionMissing
@@ -207,11 +212,13 @@ CHECKS: tuple[Callable[[Situation], Finding | None], ...] = (
     device_is_not_recognised,
     login_failed,
     device_is_another,
+    declared_address_is_unseen,
     login_is_due,
     reboot_is_requested,
     clock_is_off,
     https_is_not_enabled,
     activation_is_unfinished,
+    device_is_not_at_its_address,
     csr_is_asked_for,
     csr_key_is_gone,
     revision_is_not_served,
@@ -247,6 +254,7 @@ def _needs_hands(s: Situation) -> bool:
         or s.status.revision.activating is not None
         or s.status.revision.previous is not None
         or _owes_csr(s)
+        or displaced_device_needs_login(s)
         or (request is not None and request != s.status.handled_reboot)
         or s.reboot_now is not None
         or (s.plaintext and not isinstance(s.served, Served))
