@@ -86,6 +86,7 @@ class Reason(StrEnum):
     ADDRESS_NOT_APPLIED = "AddressNotApplied"
     CLOCK_OFF = "ClockOff"
     CLOCK_UNREAD = "ClockUnread"
+    CLOCK_ZONE_CONFUSED = "ClockZoneConfused"
     OPERATOR_CLOCK_SUSPECT = "OperatorClockSuspect"
     REBOOT_NEEDED = "RebootNeeded"
     OLD_OBJECT_KEPT = "OldObjectKept"

@@ -5,6 +5,7 @@ from datetime import timedelta
 
 import pytest
 
+from device_cert_operator.core.checks import clock_is_off
 from device_cert_operator.core.decide import decide
 from device_cert_operator.core.identity import Recognition
 from device_cert_operator.core.installation import ACTIVATION, alias_prefix, key_type_of
@@ -23,7 +24,14 @@ from device_cert_operator.core.model import (
     Security,
 )
 from device_cert_operator.core.situation import Situation
-from device_cert_operator.core.status import Activating, DeviceStatus, FailedRevision, RebootStatus, RevisionState
+from device_cert_operator.core.status import (
+    Activating,
+    ClockStatus,
+    DeviceStatus,
+    FailedRevision,
+    RebootStatus,
+    RevisionState,
+)
 from device_cert_operator.core.steps import (
     Activate,
     BeginActivation,
@@ -45,6 +53,7 @@ from device_cert_operator.core.steps import (
     UseNTP,
 )
 from device_cert_operator.core.verdict import ALL, Fault, Verdict
+from device_cert_operator.core.zones import is_off_by_its_zone
 from device_cert_operator.errors import CredentialsRejected, DeviceBusy, DeviceUnreachable
 from device_cert_operator.reasons import Reason
 from tests.support.situations import (
@@ -552,6 +561,41 @@ def test_a_restart_that_waits_is_told_by_secure_where_the_device_is_not(
     told = next(one for one in plan.findings if one.reason is Reason.WAITING_FOR_WINDOW)
     assert told.condition == condition
     assert "to serve its certificate; the next maintenance window opens at 2026-11-25 02:00 UTC" in told.message
+
+
+JAPAN = ClockReading(ClockSource.MANUAL, timedelta(hours=9, seconds=2), "JST-9")
+CONFUSED = DeviceStatus(observed_generation=1, clock=ClockStatus(ClockSource.MANUAL, JAPAN.offset, zone_confused=True))
+
+
+@pytest.mark.parametrize(
+    ("clock", "status", "done", "wanted"),
+    [
+        (JAPAN, None, False, SetClock()),
+        (JAPAN, None, True, Reason.CLOCK_ZONE_CONFUSED),
+        (JAPAN, CONFUSED, False, Reason.CLOCK_ZONE_CONFUSED),
+        (replace(JAPAN, offset=-timedelta(hours=9)), CONFUSED, False, Reason.CLOCK_ZONE_CONFUSED),
+        (replace(JAPAN, offset=timedelta(hours=8)), CONFUSED, False, SetClock()),
+        (replace(JAPAN, offset=timedelta(hours=8)), None, True, Reason.CLOCK_OFF),
+        (replace(JAPAN, time_zone="UTC0"), CONFUSED, False, SetClock()),
+        (replace(JAPAN, time_zone=None), None, True, Reason.CLOCK_OFF),
+        (replace(JAPAN, offset=timedelta(0)), CONFUSED, False, None),
+        (replace(JAPAN, offset=timedelta(hours=10), daylight_saving=True), None, True, Reason.CLOCK_ZONE_CONFUSED),
+    ],
+)
+def test_a_clock_that_is_off_by_its_zone_is_set_once(
+    clock: ClockReading, status: DeviceStatus | None, done: bool, wanted: Reason | SetClock | None
+) -> None:
+    s = situation(report=report(clock=clock), done=frozenset({SetClock} if done else ()))
+    found = clock_is_off(replace(s, status=status) if status else s)
+    if isinstance(wanted, SetClock):
+        assert found is not None and found.step == wanted
+    else:
+        assert (found.reason if found else None) == wanted
+        assert found is None or found.step is None
+
+
+def test_a_device_that_tells_no_time_is_not_off_by_its_zone() -> None:
+    assert not is_off_by_its_zone(replace(JAPAN, offset=None), timedelta(seconds=30))
 
 
 def test_the_key_type_of_a_revision_is_named_as_devices_list_it() -> None:

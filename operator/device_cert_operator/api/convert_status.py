@@ -128,7 +128,9 @@ def _identity(part: Document) -> IdentityStatus:
 def _clock(part: Document) -> ClockStatus:
     source = text_or_none(part, "source")
     return ClockStatus(
-        ClockSource(source) if source in _CLOCK_SOURCES else ClockSource.UNKNOWN, duration_or_none(part.get("offset"))
+        ClockSource(source) if source in _CLOCK_SOURCES else ClockSource.UNKNOWN,
+        duration_or_none(part.get("offset")),
+        part.get("zoneConfused") is True,
     )
 
 
@@ -257,6 +259,7 @@ def device_status_document(status: DeviceStatus) -> dict[str, Any]:
         "clock": {
             "source": str(status.clock.source),
             "offset": build_duration(status.clock.offset) if status.clock.offset is not None else None,
+            "zoneConfused": status.clock.zone_confused or None,
         },
         "served": served_document(status.served),
         "certificateRef": _flat(status.certificate_ref),

@@ -25,6 +25,7 @@ from device_cert_operator.core.placement import (
 )
 from device_cert_operator.core.situation import Situation
 from device_cert_operator.core.steps import EnableHTTPS, Locate, LogIn, Reboot, RecordReboot, SetClock, UseNTP
+from device_cert_operator.core.zones import is_off_by_its_zone
 from device_cert_operator.errors import CredentialsRejected, DeviceBusy, MissingReference, PermissionMissing
 from device_cert_operator.reasons import Reason
 
@@ -149,6 +150,13 @@ def clock_is_off(s: Situation) -> Finding | None:
             Reason.CLOCK_OFF,
             f"{told} although it is on NTP ({', '.join(clock.ntp_servers) or 'no server'}): see that the server is "
             "reachable from the device, or name others in spec.clock.ntpServers.",
+        )
+    if is_off_by_its_zone(clock, desired.max_clock_offset) and (SetClock in s.done or s.status.clock.zone_confused):
+        return note(
+            "ClockInSync",
+            Reason.CLOCK_ZONE_CONFUSED,
+            f"{told} after it was set, by as much as its time zone ({clock.time_zone}): it tells local time as UTC. It "
+            "is not set again; set its time zone to UTC, or spec.clock.policy to Report.",
         )
     if SetClock in s.done:
         return note("ClockInSync", Reason.CLOCK_OFF, f"{told} although it was just set.")

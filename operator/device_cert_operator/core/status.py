@@ -61,10 +61,14 @@ class IdentityStatus:
 
 @dataclass(frozen=True, slots=True)
 class ClockStatus:
-    """offset: device minus operator, written only when it crosses the threshold."""
+    """offset: device minus operator, written only when it crosses the threshold.
+
+    zone_confused: setting the clock did not change that it is off by its own time zone.
+    """
 
     source: ClockSource = ClockSource.UNKNOWN
     offset: timedelta | None = None
+    zone_confused: bool = False
 
 
 @dataclass(frozen=True, slots=True)

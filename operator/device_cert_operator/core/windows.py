@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
+from itertools import dropwhile, takewhile
 from zoneinfo import ZoneInfo
 
 from cronsim import CronSim, CronSimError
@@ -41,11 +42,8 @@ def next_window(windows: tuple[MaintenanceWindow, ...], now: datetime) -> tuple[
 
 def _open_until(window: MaintenanceWindow, now: datetime) -> datetime | None:
     """The last of the openings that reach past now decides."""
-    last: datetime | None = None
-    for opening in _openings_after(window, now - window.duration):
-        if opening > now:
-            break
-        last = opening
+    openings = takewhile(lambda opening: opening <= now, _openings_after(window, now - window.duration))
+    last = max(openings, default=None)
     return last + window.duration if last is not None else None
 
 
@@ -56,10 +54,8 @@ def _first_after(window: MaintenanceWindow, now: datetime) -> datetime | None:
 def _openings_after(window: MaintenanceWindow, after: datetime) -> Iterator[datetime]:
     """Ascending, in UTC. cronsim begins at a local time, which a clock that is put back shows twice: hence the test."""
     begin = (after - timedelta(hours=2)).astimezone(_zone(window.time_zone))
-    for local in CronSim(window.schedule, begin):
-        opening = local.astimezone(UTC)
-        if opening > after:
-            yield opening
+    openings = (local.astimezone(UTC) for local in CronSim(window.schedule, begin))
+    return dropwhile(lambda opening: opening <= after, openings)
 
 
 @lru_cache(maxsize=64)

@@ -13,7 +13,8 @@ from device_cert_operator.core.model import CertificateFacts, DeviceReport, Serv
 from device_cert_operator.core.schedule import ON_CHANGE_POLL
 from device_cert_operator.core.situation import Situation
 from device_cert_operator.core.status import AddressStatus, ClockStatus, DeviceStatus, ServedStatus
-from device_cert_operator.core.steps import Rest, State
+from device_cert_operator.core.steps import Rest, SetClock, State
+from device_cert_operator.core.zones import is_off_by_its_zone
 from device_cert_operator.errors import Conflict, InvalidSpec, NotFound, OperatorError
 from device_cert_operator.kube.views import AuthorityView, CertificateView, DeviceView, View
 from device_cert_operator.reasons import Reason
@@ -100,9 +101,11 @@ def _clock_status(s: Situation) -> ClockStatus:
     """The offset is written only when it is beyond what is allowed: it changes all the time."""
     if s.report is None:
         return s.status.clock
-    clock = s.report.clock
-    beyond = clock.offset is not None and abs(clock.offset) > s.desired.max_clock_offset
-    return ClockStatus(clock.source, clock.offset if beyond else None)
+    clock, limit = s.report.clock, s.desired.max_clock_offset
+    beyond = clock.offset is not None and abs(clock.offset) > limit
+    by_zone = beyond and is_off_by_its_zone(clock, limit)
+    confused = by_zone and (SetClock in s.done or s.status.clock.zone_confused)
+    return ClockStatus(clock.source, clock.offset if beyond else None, confused)
 
 
 def _capabilities(s: Situation) -> tuple[str, ...]:

@@ -295,6 +295,9 @@ class ClockStatus(Model):
 
     source: Text | None = Field(None, description="Who sets it: Manual, NTP or Unknown.")
     offset: Text | None = Field(None, description="Device minus operator, such as -1h2m.")
+    zone_confused: bool | None = Field(
+        None, description="Whether it stayed off by the device's own time zone after it was set."
+    )
 
 
 class CertificateRef(Model):
