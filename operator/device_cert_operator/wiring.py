@@ -27,6 +27,7 @@ from device_cert_operator.kube.secrets import Secrets
 from device_cert_operator.metrics import Metrics
 from device_cert_operator.net.http import open_connection
 from device_cert_operator.net.locate import locate
+from device_cert_operator.net.occupied import probe_occupied
 from device_cert_operator.net.rate import RateLimiter
 from device_cert_operator.net.tls_probe import probe
 from device_cert_operator.reconcile import authority, certificate, device
@@ -114,6 +115,7 @@ async def build(settings: Settings, kubeconfig: str | None, clock: Clock) -> App
         settings=settings,
         probe=probe,
         locate=_Locator(settings.locate_rate),
+        occupied=probe_occupied,
         connect=partial(open_connection, clock=clock),
         driver_for=partial(_driver, clock=clock),
         session=_sessions(limits),

@@ -18,6 +18,7 @@ from device_simulator.spec import DeviceSpec, on_this_machine
 from device_simulator.surroundings import Surroundings
 from device_simulator.tls import KeyAndChain, allow_versions, context_for
 from device_simulator.transport import transport_fault
+from device_simulator.zones import ahead_of_utc
 
 RESET_CLOCK = datetime(2000, 1, 1, tzinfo=UTC)
 CLOCK_WITHOUT_BATTERY = datetime(1970, 1, 1, tzinfo=UTC)
@@ -99,6 +100,12 @@ class SimulatedDevice(ABC):
     def now(self) -> datetime:
         """What the device takes for UTC."""
         return self._clock() + (timedelta(0) if self.on_ntp else self._offset)
+
+    def told_as_utc(self) -> datetime:
+        """What it tells when it is asked for UTC."""
+        confused = self.faults.on(Fault.UTC_IS_LOCAL_TIME)
+        ahead = ahead_of_utc(self.time_zone, daylight_saving=self.daylight_saving) if confused else timedelta(0)
+        return self.now() + ahead
 
     def set_clock(self, to: datetime) -> None:
         """Set it by hand."""

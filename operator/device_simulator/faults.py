@@ -20,6 +20,7 @@ class Fault(StrEnum):
     WSSE_WINDOW = "wsse-window"  # UsernameToken only within 10 s of the device's clock
     CLOCK_READ_NEEDS_AUTH = "clock-read-needs-auth"
     UTC_MISSING = "utc-missing"
+    UTC_IS_LOCAL_TIME = "utc-is-local-time"  # what is told as UTC is local time; what is set is taken as UTC
     CANNOT_SERVE = "cannot-serve"  # a newly assigned certificate breaks the TLS server until the old one is back
     WRONG_XADDR = "wrong-xaddr"  # GetServices names another host
     CSR_DESTROYS_CERTIFICATE = "csr-destroys-certificate"  # a CSR deletes what is served; seen after a restart

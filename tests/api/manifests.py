@@ -37,6 +37,7 @@ def full_device(name: str = "gate") -> Manifest:
             "host": dns_name(253),
             "httpsPort": 65535,
             "policy": "Report",
+            "enforce": {"prefixLength": 128, "gateway": "2001:db8:ffff:ffff:ffff:ffff:192.168.100.100"},
             "locate": {"subnets": [f"2001:db8:{'ffff:' * 4}{number:x}ff:ff00/120" for number in range(16)]},
         },
         "connection": {
@@ -55,7 +56,10 @@ def full_device(name: str = "gate") -> Manifest:
         },
         "clock": {"policy": "Report", "maxOffset": "23h59m60s", "ntpServers": [dns_name(253)] * 4},
         "https": {"ensureEnabled": False},
-        "reboot": {"policy": "Never"},
+        "reboot": {"policy": "InWindow"},
+        "maintenanceWindows": [
+            {"schedule": "0 0 * * " + "0," * 59 + "0", "duration": "24h", "timeZone": "Z" * 64} for _ in range(8)
+        ],
         "management": "Observe",
         "checkInterval": "24h",
     }

@@ -6,6 +6,7 @@ from device_cert_operator.core.authority_model import AuthorityStatus, Origin, P
 from device_cert_operator.core.model import ClockSource, Condition, DeviceIdentity, RevisionRef
 from device_cert_operator.core.status import (
     Activating,
+    AddressChange,
     AddressStatus,
     Attempts,
     CertificateStatus,
@@ -42,9 +43,9 @@ def conditions(kinds: tuple[str, ...], message: str = LONG) -> tuple[Condition, 
 
 FULL_DEVICE = DeviceStatus(
     observed_generation=1,
-    address=AddressStatus("h" * 253, "2001:db8::7", MANY),
+    address=AddressStatus("h" * 253, "2001:db8::7", MANY, AddressChange("2001:db8::8", NOON, 3, True, LONG)),
     identity=IdentityStatus(DeviceIdentity(SHORT, SHORT, SHORT, SHORT, MANY), "b" * 64, "Learned"),
-    clock=ClockStatus(ClockSource.NTP, -timedelta(days=3_000_000, seconds=1)),
+    clock=ClockStatus(ClockSource.NTP, -timedelta(days=3_000_000, seconds=1), True),
     served=SERVED,
     certificate_ref=OwnerRef("c" * 253, "0b5a3b1c-0000-4000-8000-000000000000"),
     revision=RevisionState(

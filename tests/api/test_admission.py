@@ -22,6 +22,9 @@ from tests.support.control_plane import kubectl, read, try_kubectl
 D, C, A = device(), certificate(), authority()
 NO_RANGE = "each range must be a CIDR without host bits, such as 10.0.0.0/8"
 NO_ROOT_SIZE = "size must be 256 or 384 with ECDSA, which is the default, and 2048, 3072 or 4096 with algorithm RSA"
+E = changed(D, "spec.address", {"host": "192.0.2.7", "policy": "Enforce", "enforce": {"prefixLength": 24}})
+DAILY = "0 2 * * *"
+NO_GATEWAY = "enforce.gateway must be another address in the network of host and prefixLength"
 NO_HOST = "must be a valid IPv4 or IPv6 address without zone and brackets, or a DNS name"
 NO_SUBNET = "each subnet must be a CIDR such as 192.168.1.0/24, no larger than /20 (IPv6: /116)"
 NO_SIZE = "size must be 2048, 3072 or 4096 with algorithm RSA, 256 or 384 with ECDSA, and absent with Auto"
@@ -50,7 +53,15 @@ INVALID: list[tuple[str, Manifest, str, Any, str]] = [
     ("port 0", D, "spec.address.httpsPort", 0, "spec.address.httpsPort"),
     ("a port too large", D, "spec.connection.port", 65536, "spec.connection.port"),
     ("a port in quotes", D, "spec.address.httpsPort", "443", "spec.address.httpsPort"),
-    ("an unknown address policy", D, "spec.address.policy", "Chase", 'supported values: "Follow", "Report"'),
+    ("an unknown address policy", D, "spec.address.policy", "Chase", 'supported values: "Follow", "Enforce", "Report"'),
+    ("Enforce without a network", E, "spec.address.enforce", ABSENT, "policy Enforce needs address.enforce"),
+    ("Enforce at a name", E, "spec.address.host", "gate.example", "with policy Enforce, host must be an IP address"),
+    ("a network without size", E, "spec.address.enforce", {"gateway": "192.0.2.1"}, "enforce.prefixLength: Required"),
+    ("an IPv4 network beyond 32 bits", E, "spec.address.enforce.prefixLength", 33, "prefixLength is at most 32"),
+    ("a network of 0 bits", E, "spec.address.enforce.prefixLength", 0, "spec.address.enforce.prefixLength"),
+    ("a gateway that is a name", E, "spec.address.enforce.gateway", "gw", "gateway must be an IPv4 or IPv6 address"),
+    ("a gateway of another family", E, "spec.address.enforce.gateway", "2001:db8::1", NO_GATEWAY),
+    ("a device as its own gateway", E, "spec.address.enforce.gateway", "192.0.2.7", NO_GATEWAY),
     ("nowhere to look", D, "spec.address.locate.subnets", [], "spec.address.locate.subnets"),
     ("a subnet that is none", D, "spec.address.locate.subnets", ["192.0.2"], NO_SUBNET),
     ("an address as a subnet", D, "spec.address.locate.subnets", ["192.0.2.7"], NO_SUBNET),
@@ -106,7 +117,25 @@ INVALID: list[tuple[str, Manifest, str, Any, str]] = [
     ("a clock off for days", D, "spec.clock.maxOffset", "25h", "maxOffset must be between 2s and 24h"),
     ("a time server that is no host", D, "spec.clock.ntpServers", ["192.0.2.300"], f"each of ntpServers {NO_HOST}"),
     ("too many time servers", D, "spec.clock.ntpServers", ["a", "b", "c", "d", "e"], "ntpServers: Too many"),
-    ("an unknown reboot policy", D, "spec.reboot.policy", "Always", 'supported values: "WhenNeeded", "Never"'),
+    ("an unknown reboot policy", D, "spec.reboot.policy", "Always", 'supported values: "WhenNeeded", "InWindow", '),
+    ("restarts in no window", D, "spec.reboot.policy", "InWindow", "reboot.policy InWindow needs maintenanceWindows"),
+    ("no window in the list", D, "spec.maintenanceWindows", [], "spec.maintenanceWindows"),
+    ("a window without times", D, "spec.maintenanceWindows", [{"duration": "1h"}], "schedule: Required value"),
+    ("a window without end", D, "spec.maintenanceWindows", [{"schedule": DAILY}], "duration: Required value"),
+    (
+        "a schedule of six fields",
+        D,
+        "spec.maintenanceWindows",
+        [{"schedule": DAILY + " *", "duration": "1h"}],
+        "schedule",
+    ),
+    (
+        "a window open for two days",
+        D,
+        "spec.maintenanceWindows",
+        [{"schedule": DAILY, "duration": "48h"}],
+        "duration must be between 1m and 24h",
+    ),
     ("unknown management", D, "spec.management", "Ignore", 'supported values: "Manage", "Observe"'),
     ("checks too often", D, "spec.checkInterval", "1s", "checkInterval must be between 2s and 24h"),
     ("checks too seldom", D, "spec.checkInterval", "2000m", "checkInterval must be between 2s and 24h"),
@@ -239,6 +268,18 @@ VALID: list[tuple[Manifest, str, Any]] = [
     (D, "spec.address.locate.subnets", ["10.0.0.0/20"]),
     (D, "spec.address.locate.subnets", ["2001:db8::/116"]),
     (D, "spec.address.locate.subnets", ["10.0.0.0/21", "2001:db8::/117"]),
+    (E, "spec.address.enforce.gateway", "192.0.2.1"),
+    (E, "spec.address.locate", {"subnets": ["192.0.2.0/24"]}),
+    (
+        D,
+        "spec.address",
+        {"host": "2001:db8::7", "policy": "Enforce", "enforce": {"prefixLength": 64, "gateway": "2001:db8::1"}},
+    ),
+    (
+        D,
+        "spec.maintenanceWindows",
+        [{"schedule": "*/15 2-4 1,15 JAN SUN#1", "duration": "1h", "timeZone": "Etc/GMT+3"}],
+    ),
     (D, "spec.connection", {"security": "Plaintext", "allowPlaintextKey": True}),
     (D, "spec.connection", {"security": "Verified", "caRef": {"name": "vendor-ca"}}),
     (D, "spec.checkInterval", "2s"),

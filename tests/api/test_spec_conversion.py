@@ -16,8 +16,10 @@ from device_cert_operator.core.model import (
     ClockPolicy,
     DesiredCertificate,
     DesiredDevice,
+    EnforcedNetwork,
     IdentityPins,
     KeyAlgorithm,
+    MaintenanceWindow,
     Management,
     ObjectKey,
     OnKeyChange,
@@ -73,6 +75,7 @@ def test_every_field_of_a_device_is_read() -> None:
             "httpsPort": 8443,
             "policy": "Report",
             "locate": {"subnets": ["192.0.2.0/28"]},
+            "enforce": {"prefixLength": 28, "gateway": "2001:db8:0::1"},
         },
         "connection": {
             "security": "Verified",
@@ -90,7 +93,11 @@ def test_every_field_of_a_device_is_read() -> None:
         },
         "clock": {"policy": "Report", "maxOffset": "2m", "ntpServers": ["NTP.example", "2001:db8:0::1"]},
         "https": {"ensureEnabled": False},
-        "reboot": {"policy": "Never"},
+        "reboot": {"policy": "InWindow"},
+        "maintenanceWindows": [
+            {"schedule": "0 2 * * SUN", "duration": "2h", "timeZone": "Asia/Tokyo"},
+            {"schedule": "30 12 * * *", "duration": "90s"},
+        ],
         "management": "Observe",
         "checkInterval": "2s",
     }
@@ -110,6 +117,7 @@ def test_every_field_of_a_device_is_read() -> None:
         port=8444,
         address_policy=AddressPolicy.REPORT,
         locate_subnets=("192.0.2.0/28",),
+        enforced=EnforcedNetwork(28, "2001:db8::1"),
         security=Security.VERIFIED,
         ca_ref=Reference("Secret", "vendor-ca", "tls.crt"),
         on_key_change=OnKeyChange.ACCEPT,
@@ -120,7 +128,11 @@ def test_every_field_of_a_device_is_read() -> None:
         max_clock_offset=timedelta(minutes=2),
         ntp_servers=("ntp.example", "2001:db8::1"),
         ensure_https=False,
-        reboot_policy=RebootPolicy.NEVER,
+        reboot_policy=RebootPolicy.IN_WINDOW,
+        windows=(
+            MaintenanceWindow("0 2 * * SUN", timedelta(hours=2), "Asia/Tokyo"),
+            MaintenanceWindow("30 12 * * *", timedelta(seconds=90)),
+        ),
         management=Management.OBSERVE,
         check_interval=timedelta(seconds=2),
         paused=True,
@@ -189,6 +201,7 @@ def test_two_long_requests_differ_and_fit_into_the_status() -> None:
     assert len(one) <= LONGEST_REQUEST
 
 
+WINDOW = {"schedule": "0 2 * * *", "duration": "2h"}
 UNREADABLE_DEVICES: list[tuple[Any, str]] = [
     ({}, "spec.driver is missing"),
     ([], "spec must be an object"),
@@ -196,7 +209,10 @@ UNREADABLE_DEVICES: list[tuple[Any, str]] = [
     (DEVICE | {"address": "192.0.2.7"}, "spec.address must be an object"),
     (DEVICE | {"address": {"host": 7}}, "spec.address.host must be a string"),
     (DEVICE | {"address": {"host": "ä" * 80}}, "spec.address.host: "),
-    (DEVICE | {"address": {"host": "a", "policy": "Chase"}}, "spec.address.policy must be one of Follow, Report"),
+    (
+        DEVICE | {"address": {"host": "a", "policy": "Chase"}},
+        "spec.address.policy must be one of Follow, Enforce, Report",
+    ),
     (DEVICE | {"address": {"host": "a", "httpsPort": "443"}}, "spec.address.httpsPort must be a whole number"),
     (DEVICE | {"address": {"host": "a", "locate": {"subnets": "x"}}}, "spec.address.locate.subnets must be a list"),
     (DEVICE | {"credentialsSecretRef": {}}, "spec.credentialsSecretRef.name is missing"),
@@ -204,6 +220,36 @@ UNREADABLE_DEVICES: list[tuple[Any, str]] = [
     (DEVICE | {"connection": {"timeout": "10"}}, "spec.connection.timeout: '10' is no duration such as 30s"),
     (DEVICE | {"clock": {"ntpServers": ["a", 5]}}, "spec.clock.ntpServers[1] must be a string"),
     (DEVICE | {"https": {"ensureEnabled": "yes"}}, "spec.https.ensureEnabled must be true or false"),
+    (DEVICE | {"address": {"host": "a", "enforce": {}}}, "spec.address.enforce.prefixLength is missing"),
+    (
+        DEVICE | {"address": {"host": "192.0.2.7", "enforce": {"prefixLength": 24, "gateway": "192.0.3.1"}}},
+        "enforce.gateway: 192.0.3.1 is no other address in the network 192.0",
+    ),
+    (
+        DEVICE | {"address": {"host": "192.0.2.7", "enforce": {"prefixLength": 24, "gateway": "gw"}}},
+        "enforce.gateway: gw is no other address in the network 192.0.2.0/24",
+    ),
+    (
+        DEVICE | {"address": {"host": "192.0.2.7", "enforce": {"prefixLength": 33, "gateway": "192.0.2.1"}}},
+        "spec.address.enforce: '192.0.2.7/33' does not appear",
+    ),
+    (
+        DEVICE | {"maintenanceWindows": [WINDOW | {"schedule": "0 2 * *"}]},
+        "spec.maintenanceWindows[0]: '0 2 * *' is no schedule of five fields",
+    ),
+    (
+        DEVICE | {"maintenanceWindows": [WINDOW | {"schedule": "0 25 * * *"}]},
+        "spec.maintenanceWindows[0]: '0 25 * * *' is no schedule: bad hour",
+    ),
+    (
+        DEVICE | {"maintenanceWindows": [WINDOW | {"timeZone": "Mars/Base"}]},
+        "spec.maintenanceWindows[0]: 'Mars/Base' is no time zone such as",
+    ),
+    (DEVICE | {"maintenanceWindows": [WINDOW | {"duration": None}]}, "spec.maintenanceWindows[0].duration is missing"),
+    (
+        DEVICE | {"maintenanceWindows": [WINDOW | {"duration": "2"}]},
+        "spec.maintenanceWindows[0].duration: '2' is no duration such as 30s",
+    ),
     (DEVICE | {"management": ["Manage"]}, "spec.management must be one of Manage, Observe"),
     (DEVICE | {"checkInterval": 5}, "spec.checkInterval must be a string"),
 ]

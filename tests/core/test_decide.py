@@ -5,6 +5,7 @@ from datetime import timedelta
 
 import pytest
 
+from device_cert_operator.core.checks import clock_is_off
 from device_cert_operator.core.decide import decide
 from device_cert_operator.core.identity import Recognition
 from device_cert_operator.core.installation import ACTIVATION, alias_prefix, key_type_of
@@ -16,13 +17,21 @@ from device_cert_operator.core.model import (
     ClockSource,
     DeviceIdentity,
     KeyType,
+    MaintenanceWindow,
     Management,
     NotServed,
     RebootPolicy,
     Security,
 )
 from device_cert_operator.core.situation import Situation
-from device_cert_operator.core.status import Activating, DeviceStatus, FailedRevision, RebootStatus, RevisionState
+from device_cert_operator.core.status import (
+    Activating,
+    ClockStatus,
+    DeviceStatus,
+    FailedRevision,
+    RebootStatus,
+    RevisionState,
+)
 from device_cert_operator.core.steps import (
     Activate,
     BeginActivation,
@@ -44,6 +53,7 @@ from device_cert_operator.core.steps import (
     UseNTP,
 )
 from device_cert_operator.core.verdict import ALL, Fault, Verdict
+from device_cert_operator.core.zones import is_off_by_its_zone
 from device_cert_operator.errors import CredentialsRejected, DeviceBusy, DeviceUnreachable
 from device_cert_operator.reasons import Reason
 from tests.support.situations import (
@@ -78,6 +88,9 @@ STORE = inventory(stored("path-1", "a", ALIAS + "r1", tls=True), stored("path-2"
 STORE_NEW = inventory(stored("path-1", "a", ALIAS + "r1"), stored("path-2", "b", ALIAS + "r2", tls=True))
 NO_REBOOT = report(capabilities=replace(report().capabilities, can_reboot=False))
 REBOOTED = RebootStatus(NOW - timedelta(minutes=3), ACTIVATION)
+NIGHT = MaintenanceWindow("0 2 * * *", timedelta(hours=2))
+NOT_SECURE = Verdict((Fault(Reason.ADDRESS_NOT_IN_CERTIFICATE, "no", ALL),))
+NOON = MaintenanceWindow("30 11 * * *", timedelta(hours=2))
 
 
 def at(offset: timedelta | None, source: ClockSource = ClockSource.MANUAL, *ntp: str) -> ClockReading:
@@ -341,6 +354,16 @@ CASES = [
         rest(Reason.REBOOT_NEEDED),
     ),
     (
+        "or wait for their window",
+        replace(LATE, inventory=STORE_NEW, desired=desired(reboot_policy=RebootPolicy.IN_WINDOW, windows=(NIGHT,))),
+        rest(Reason.WAITING_FOR_WINDOW),
+    ),
+    (
+        "which is open",
+        replace(LATE, inventory=STORE_NEW, desired=desired(reboot_policy=RebootPolicy.IN_WINDOW, windows=(NOON,))),
+        Reboot(ACTIVATION),
+    ),
+    (
         "or there were two today",
         replace(
             LATE,
@@ -486,7 +509,7 @@ CASES = [
     (
         "nothing is removed before the verdict is good",
         with_revision_state(
-            situation(report=report(), verdict=Verdict((Fault(Reason.ADDRESS_NOT_IN_CERTIFICATE, "no", ALL),))),
+            situation(report=report(), verdict=NOT_SECURE),
             previous=R2.ref,
         ),
         rest(Reason.SETTLED, State.SETTLED),
@@ -527,6 +550,52 @@ def test_every_finding_has_a_sentence(s: Situation) -> None:
     for finding in decide(s).findings:
         assert finding.message.strip()
         assert isinstance(finding.reason, Reason)
+
+
+@pytest.mark.parametrize(("verdict", "condition"), [(Verdict(()), None), (NOT_SECURE, "Secure")])
+def test_a_restart_that_waits_is_told_by_secure_where_the_device_is_not(
+    verdict: Verdict, condition: str | None
+) -> None:
+    waits = desired(reboot_policy=RebootPolicy.IN_WINDOW, windows=(NIGHT,))
+    plan = decide(replace(LATE, inventory=STORE_NEW, desired=waits, verdict=verdict))
+    told = next(one for one in plan.findings if one.reason is Reason.WAITING_FOR_WINDOW)
+    assert told.condition == condition
+    assert "to serve its certificate; the next maintenance window opens at 2026-11-25 02:00 UTC" in told.message
+
+
+JAPAN = ClockReading(ClockSource.MANUAL, timedelta(hours=9, seconds=2), "JST-9")
+CONFUSED = DeviceStatus(observed_generation=1, clock=ClockStatus(ClockSource.MANUAL, JAPAN.offset, zone_confused=True))
+
+
+@pytest.mark.parametrize(
+    ("clock", "status", "done", "wanted"),
+    [
+        (JAPAN, None, False, SetClock()),
+        (JAPAN, None, True, Reason.CLOCK_ZONE_CONFUSED),
+        (JAPAN, CONFUSED, False, Reason.CLOCK_ZONE_CONFUSED),
+        (replace(JAPAN, offset=-timedelta(hours=9)), CONFUSED, False, Reason.CLOCK_ZONE_CONFUSED),
+        (replace(JAPAN, offset=timedelta(hours=8)), CONFUSED, False, SetClock()),
+        (replace(JAPAN, offset=timedelta(hours=8)), None, True, Reason.CLOCK_OFF),
+        (replace(JAPAN, time_zone="UTC0"), CONFUSED, False, SetClock()),
+        (replace(JAPAN, time_zone=None), None, True, Reason.CLOCK_OFF),
+        (replace(JAPAN, offset=timedelta(0)), CONFUSED, False, None),
+        (replace(JAPAN, offset=timedelta(hours=10), daylight_saving=True), None, True, Reason.CLOCK_ZONE_CONFUSED),
+    ],
+)
+def test_a_clock_that_is_off_by_its_zone_is_set_once(
+    clock: ClockReading, status: DeviceStatus | None, done: bool, wanted: Reason | SetClock | None
+) -> None:
+    s = situation(report=report(clock=clock), done=frozenset({SetClock} if done else ()))
+    found = clock_is_off(replace(s, status=status) if status else s)
+    if isinstance(wanted, SetClock):
+        assert found is not None and found.step == wanted
+    else:
+        assert (found.reason if found else None) == wanted
+        assert found is None or found.step is None
+
+
+def test_a_device_that_tells_no_time_is_not_off_by_its_zone() -> None:
+    assert not is_off_by_its_zone(replace(JAPAN, offset=None), timedelta(seconds=30))
 
 
 def test_the_key_type_of_a_revision_is_named_as_devices_list_it() -> None:

@@ -8,11 +8,12 @@ from pathlib import Path
 import pytest
 
 from device_cert_operator.core.model import ClockSource, KeyType, Pkcs12Encryption
+from device_cert_operator.core.zones import zone_offset
 from device_cert_operator.drivers.onvif import device_messages as tds
 from device_cert_operator.drivers.onvif import legacy_messages as legacy
 from device_cert_operator.drivers.onvif import security_messages as tas
 from device_cert_operator.drivers.onvif.capabilities import capabilities_of, chain_length_of
-from device_cert_operator.drivers.onvif.device_messages import NetworkProtocol, ProtocolName, zone_offset
+from device_cert_operator.drivers.onvif.device_messages import NetworkProtocol, ProtocolName
 from device_cert_operator.drivers.onvif.legacy_messages import LegacyFeatures
 from device_cert_operator.drivers.onvif.soap import TAS, TDS, Element, parse_body
 from device_cert_operator.errors import ProtocolViolation

@@ -3,6 +3,7 @@
 import asyncio
 from datetime import timedelta
 
+from device_simulator import Fault
 from tests.support.world import World
 
 
@@ -54,6 +55,25 @@ async def test_a_clock_that_ran_away_is_set_and_the_time_zone_kept(world: World)
     camera.skew_clock(timedelta(days=365))
     await world.holds(lambda: abs(camera.now() - world.clock.now()) < timedelta(seconds=5))
     assert camera.time_zone == zone
+    await world.until("dev", "gate", "ClockInSync", "True")
+
+
+async def test_a_camera_that_tells_local_time_as_utc_is_set_once_and_told(world: World) -> None:
+    camera = await world.camera("gate", faults={Fault.UTC_IS_LOCAL_TIME: 999}, time_zone="JST-9")
+    await world.credentials()
+    await world.apply(world.device("gate"))
+    await world.start_operator(full_check_every=1)
+    told = await world.until("dev", "gate", "ClockInSync", "False", "ClockZoneConfused")
+    assert "9 h ahead" in told["message"] and "JST-9" in told["message"]
+    memory = world.app.tools.memory.of((await world.get("dev", "gate"))["metadata"]["uid"])
+    passes = memory.passes
+    await world.holds(lambda: memory.passes >= passes + 2)
+    await world.stop_operator()
+    await world.start_operator(full_check_every=1)
+    memory = world.app.tools.memory.of((await world.get("dev", "gate"))["metadata"]["uid"])
+    await world.holds(lambda: memory.passes >= 2)
+    assert camera.journal.operations["SetSystemDateAndTime"] == 1
+    camera.faults.clear(Fault.UTC_IS_LOCAL_TIME)
     await world.until("dev", "gate", "ClockInSync", "True")
 
 

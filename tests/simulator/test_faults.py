@@ -5,7 +5,7 @@ import base64
 import contextlib
 import ssl
 from collections.abc import Awaitable, Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import aiohttp
 import pytest
@@ -167,6 +167,32 @@ async def test_clock_resets_on_reboot(camera: SimulatedDevice) -> None:
     await camera.reboot()
     told = await Client(camera.address).call(TDS, "GetSystemDateAndTime", login="none")
     assert told.text("Year") == "2000"
+
+
+@pytest.mark.parametrize(
+    ("zone", "summer", "hours"),
+    [("JST-9", False, 9), ("CET-1CEST,M3.5.0,M10.5.0/3", True, 2), ("<-03>3", False, -3), ("IST-5:30", False, 5.5)],
+)
+async def test_local_time_told_as_utc(camera: SimulatedDevice, zone: str, summer: bool, hours: float) -> None:
+    camera.time_zone, camera.daylight_saving = zone, summer
+    client = Client(camera.address)
+    right = await told_time(client)
+    camera.faults.set(Fault.UTC_IS_LOCAL_TIME)
+    assert abs(await told_time(client) - right - timedelta(hours=hours)) < timedelta(seconds=5)
+    camera.set_clock(right)
+    assert abs(await told_time(client) - right - timedelta(hours=hours)) < timedelta(seconds=5), (
+        "setting changes nothing"
+    )
+    assert abs(camera.now() - right) < timedelta(seconds=5)
+
+
+async def told_time(client: Client) -> datetime:
+    """What is told as UTC."""
+    told = await client.call(TDS, "GetSystemDateAndTime", login="none")
+    year, month, day, hour, minute, second = (
+        int(told.text(name)) for name in ("Year", "Month", "Day", "Hour", "Minute", "Second")
+    )
+    return datetime(year, month, day, hour, minute, second, tzinfo=UTC)
 
 
 async def test_utc_missing_and_wrong_xaddr(camera: SimulatedDevice) -> None:

@@ -9,6 +9,7 @@ import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
+from ipaddress import ip_address, ip_network
 from typing import Any
 
 from device_cert_operator.api.strict import Part
@@ -20,11 +21,13 @@ from device_cert_operator.core.model import (
     ClockPolicy,
     DesiredCertificate,
     DesiredDevice,
+    EnforcedNetwork,
     ExternalIssuer,
     IdentityPins,
     Issuer,
     KeyAlgorithm,
     KeySource,
+    MaintenanceWindow,
     Management,
     ObjectKey,
     OnKeyChange,
@@ -33,7 +36,9 @@ from device_cert_operator.core.model import (
     Reference,
     Security,
     SubjectFields,
+    is_ip,
 )
+from device_cert_operator.core.windows import read_window
 from device_cert_operator.errors import InvalidSpec
 
 Object = Mapping[str, Any]
@@ -95,6 +100,7 @@ def _device(obj: Object, key: ObjectKey) -> DesiredDevice:
         port=connection.number("port", None),
         address_policy=address.choice("policy", AddressPolicy.FOLLOW),
         locate_subnets=address.part("locate").texts("subnets"),
+        enforced=_enforced(address.part("enforce"), address.host()),
         security=connection.choice("security", Security.FIRST_USE),
         ca_ref=_reference(connection.part("caRef")),
         on_key_change=connection.choice("onKeyChange", OnKeyChange.REFUSE),
@@ -106,6 +112,7 @@ def _device(obj: Object, key: ObjectKey) -> DesiredDevice:
         ntp_servers=clock.hosts("ntpServers"),
         ensure_https=spec.part("https").flag("ensureEnabled", True),
         reboot_policy=spec.part("reboot").choice("policy", RebootPolicy.WHEN_NEEDED),
+        windows=tuple(_window(window) for window in spec.parts("maintenanceWindows")),
         management=spec.choice("management", Management.MANAGE),
         check_interval=spec.duration("checkInterval", timedelta(minutes=5)),
         paused=notes.get(PAUSED) == "true",
@@ -113,6 +120,27 @@ def _device(obj: Object, key: ObjectKey) -> DesiredDevice:
         reboot_request=request_of(notes.get(REBOOT)),
         deleting="deletionTimestamp" in meta,
     )
+
+
+def _enforced(enforce: Part, host: str) -> EnforcedNetwork | None:
+    """Whether the gateway is in the network is too much for the server's cost limits: it is seen here."""
+    if not enforce.given:
+        return None
+    if (prefix_length := enforce.number("prefixLength", None)) is None:
+        raise ValueError(f"{enforce.path}.prefixLength is missing")
+    gateway = enforce.host_or_none("gateway")
+    if gateway is not None and is_ip(host):
+        network = enforce.read(lambda: ip_network(f"{host}/{prefix_length}", strict=False))
+        if gateway == host or not is_ip(gateway) or ip_address(gateway) not in network:
+            raise ValueError(f"{enforce.path}.gateway: {gateway} is no other address in the network {network}")
+    return EnforcedNetwork(prefix_length, gateway)
+
+
+def _window(window: Part) -> MaintenanceWindow:
+    schedule, zone = window.text("schedule"), window.text_or_none("timeZone") or "UTC"
+    if (duration := window.duration("duration", None)) is None:
+        raise ValueError(f"{window.path}.duration is missing")
+    return window.read(lambda: read_window(schedule, duration, zone))
 
 
 def _certificate(obj: Object, key: ObjectKey) -> DesiredCertificate:

@@ -28,6 +28,7 @@ from device_cert_operator.core.model import ClockSource, Condition, DeviceIdenti
 from device_cert_operator.core.requests import CSR_KEY
 from device_cert_operator.core.status import (
     Activating,
+    AddressChange,
     AddressStatus,
     Attempts,
     CertificateStatus,
@@ -96,7 +97,22 @@ def certificate_status(obj: Document) -> CertificateStatus:
 
 
 def _address(part: Document) -> AddressStatus:
-    return AddressStatus(text_or_none(part, "declared"), text_or_none(part, "current"), texts(part.get("reported")))
+    return AddressStatus(
+        text_or_none(part, "declared"),
+        text_or_none(part, "current"),
+        texts(part.get("reported")),
+        readable(_address_change, part.get("change")),
+    )
+
+
+def _address_change(part: Document) -> AddressChange:
+    return AddressChange(
+        needed_text(part, "to"),
+        needed_time(part, "since"),
+        integer(part.get("attempts"), 1),
+        part.get("restartNeeded") is True,
+        text(part, "problem"),
+    )
 
 
 def _identity(part: Document) -> IdentityStatus:
@@ -113,7 +129,9 @@ def _identity(part: Document) -> IdentityStatus:
 def _clock(part: Document) -> ClockStatus:
     source = text_or_none(part, "source")
     return ClockStatus(
-        ClockSource(source) if source in _CLOCK_SOURCES else ClockSource.UNKNOWN, duration_or_none(part.get("offset"))
+        ClockSource(source) if source in _CLOCK_SOURCES else ClockSource.UNKNOWN,
+        duration_or_none(part.get("offset")),
+        part.get("zoneConfused") is True,
     )
 
 
@@ -228,6 +246,7 @@ def device_status_document(status: DeviceStatus) -> dict[str, Any]:
             "declared": status.address.declared,
             "current": status.address.current,
             "reported": cut(status.address.reported),
+            "change": _address_change_document(status.address.change),
         },
         "identity": {
             "manufacturer": _text(identity.device.manufacturer) or None,
@@ -241,6 +260,7 @@ def device_status_document(status: DeviceStatus) -> dict[str, Any]:
         "clock": {
             "source": str(status.clock.source),
             "offset": build_duration(status.clock.offset) if status.clock.offset is not None else None,
+            "zoneConfused": status.clock.zone_confused or None,
         },
         "served": served_document(status.served),
         "certificateRef": _flat(status.certificate_ref),
@@ -387,6 +407,18 @@ def _failed_document(failed: FailedRevision | None) -> dict[str, Any] | None:
         "reason": failed.reason,
         "attempts": failed.attempts,
         "nextAttemptTime": build_time(failed.next_attempt_at),
+    }
+
+
+def _address_change_document(change: AddressChange | None) -> dict[str, Any] | None:
+    if change is None:
+        return None
+    return {
+        "to": _text(change.to),
+        "since": build_time(change.since),
+        "attempts": change.attempts,
+        "restartNeeded": change.restart_needed,
+        "problem": _text(change.problem, LONGEST_TEXT),
     }
 
 

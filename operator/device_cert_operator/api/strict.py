@@ -16,16 +16,16 @@ _Value = TypeVar("_Value")
 
 
 class Part:
-    """A mapping inside a spec, and where it is. given: whether it is there at all."""
+    """A mapping inside a spec. path: where it is. given: whether it is there at all."""
 
-    __slots__ = ("_path", "_values", "given")
+    __slots__ = ("_values", "given", "path")
 
     def __init__(self, values: object, path: str) -> None:
         if values is not None and not isinstance(values, Mapping):
             raise ValueError(f"{path} must be an object")
         self.given = values is not None
         self._values: Mapping[str, Any] = values if values is not None else {}
-        self._path = path
+        self.path = path
 
     def has(self, field: str) -> bool:
         """Whether the field is there."""
@@ -105,6 +105,13 @@ class Part:
         value = self.text_or_none(field)
         return default if value is None else _read(parse_duration, value, self._where(field))
 
+    def read(self, build: Callable[[], _Value]) -> _Value:
+        """What is made of several fields; what they do not fit is told with the path of this part."""
+        try:
+            return build()
+        except ValueError as error:
+            raise ValueError(f"{self.path}: {str(error)[:200]}") from None
+
     def _items(self, field: str) -> list[tuple[str, object]]:
         value, where = self._values.get(field), self._where(field)
         if value is not None and not isinstance(value, list):
@@ -112,7 +119,7 @@ class Part:
         return [(f"{where}[{number}]", item) for number, item in enumerate(value or ())]
 
     def _where(self, field: str) -> str:
-        return f"{self._path}.{field}"
+        return f"{self.path}.{field}"
 
 
 def _text(value: object, where: str) -> str:

@@ -18,8 +18,14 @@ from device_cert_operator.core.installation import (
     revision_is_not_served,
 )
 from device_cert_operator.core.model import AddressPolicy, ClockPolicy, ClockSource, NotServed, Security, Served
+from device_cert_operator.core.placement import (
+    declared_address_is_unseen,
+    device_is_not_at_its_address,
+    displaced_device_needs_login,
+)
 from device_cert_operator.core.situation import Situation
 from device_cert_operator.core.steps import EnableHTTPS, Locate, LogIn, Reboot, RecordReboot, SetClock, UseNTP
+from device_cert_operator.core.zones import is_off_by_its_zone
 from device_cert_operator.errors import CredentialsRejected, DeviceBusy, MissingReference, PermissionMissing
 from device_cert_operator.reasons import Reason
 
@@ -145,6 +151,13 @@ def clock_is_off(s: Situation) -> Finding | None:
             f"{told} although it is on NTP ({', '.join(clock.ntp_servers) or 'no server'}): see that the server is "
             "reachable from the device, or name others in spec.clock.ntpServers.",
         )
+    if is_off_by_its_zone(clock, desired.max_clock_offset) and (SetClock in s.done or s.status.clock.zone_confused):
+        return note(
+            "ClockInSync",
+            Reason.CLOCK_ZONE_CONFUSED,
+            f"{told} after it was set, by as much as its time zone ({clock.time_zone}): it tells local time as UTC. It "
+            "is not set again; set its time zone to UTC, or spec.clock.policy to Report.",
+        )
     if SetClock in s.done:
         return note("ClockInSync", Reason.CLOCK_OFF, f"{told} although it was just set.")
     return to_do("ClockInSync", Reason.CLOCK_OFF, f"{told}; it is being set.", SetClock())
@@ -207,11 +220,13 @@ CHECKS: tuple[Callable[[Situation], Finding | None], ...] = (
     device_is_not_recognised,
     login_failed,
     device_is_another,
+    declared_address_is_unseen,
     login_is_due,
     reboot_is_requested,
     clock_is_off,
     https_is_not_enabled,
     activation_is_unfinished,
+    device_is_not_at_its_address,
     csr_is_asked_for,
     csr_key_is_gone,
     revision_is_not_served,
@@ -247,6 +262,7 @@ def _needs_hands(s: Situation) -> bool:
         or s.status.revision.activating is not None
         or s.status.revision.previous is not None
         or _owes_csr(s)
+        or displaced_device_needs_login(s)
         or (request is not None and request != s.status.handled_reboot)
         or s.reboot_now is not None
         or (s.plaintext and not isinstance(s.served, Served))

@@ -1,6 +1,6 @@
 """What to do for one Device now: the first gap that can be closed, or why there is nothing to do."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from device_cert_operator.core.checks import CHECKS
 from device_cert_operator.core.findings import Finding
@@ -23,8 +23,19 @@ def decide(s: Situation) -> Plan:
     findings = tuple(finding for check in CHECKS if (finding := check(s)) is not None)
     for finding in findings:
         if finding.step is not None:
-            return Plan(held_back(finding.step, s) or finding.step, findings)
+            if (held := held_back(finding.step, s)) is None:
+                return Plan(finding.step, findings)
+            return Plan(held, tuple(_held(one, held, s) if one is finding else one for one in findings))
         if finding.blocks:
             state = State.WAITING if finding.waits else State.HELD
             return Plan(Rest(state, finding.reason, finding.message), findings)
     return Plan(Rest(State.SETTLED, Reason.SETTLED, "Nothing is left to do."), findings)
+
+
+def _held(finding: Finding, held: Rest, s: Situation) -> Finding:
+    """A restart that has to wait is told by the condition that waits for it; other brakes change no finding."""
+    if held.reason not in {Reason.WAITING_FOR_WINDOW, Reason.REBOOT_NEEDED}:
+        return finding
+    insecure = s.verdict is not None and not s.verdict.secure
+    condition = finding.condition or ("Secure" if insecure else None)
+    return replace(finding, condition=condition, reason=held.reason, message=held.message)

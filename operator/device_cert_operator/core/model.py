@@ -369,6 +369,14 @@ class StaticAddress:
 
 
 @dataclass(frozen=True, slots=True)
+class AddressLook:
+    """Whether somebody has an address. taken_by: what shows it, as the end of a sentence; None: nobody was heard."""
+
+    address: str
+    taken_by: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Credentials:
     """A log-in. Redacts itself."""
 
@@ -382,6 +390,7 @@ class Credentials:
 
 class AddressPolicy(StrEnum):
     FOLLOW = "Follow"
+    ENFORCE = "Enforce"
     REPORT = "Report"
 
 
@@ -403,6 +412,7 @@ class ClockPolicy(StrEnum):
 
 class RebootPolicy(StrEnum):
     WHEN_NEEDED = "WhenNeeded"
+    IN_WINDOW = "InWindow"
     NEVER = "Never"
 
 
@@ -430,6 +440,26 @@ class IdentityPins:
 
 
 @dataclass(frozen=True, slots=True)
+class EnforcedNetwork:
+    """The network around an enforced address. gateway None: the device's own is left as it is."""
+
+    prefix_length: int
+    gateway: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MaintenanceWindow:
+    """Open for `duration` from each time that the schedule names, in local time.
+
+    schedule: five fields of cron. time_zone: IANA name. Made by `core.windows.read_window`, which refuses nonsense.
+    """
+
+    schedule: str
+    duration: timedelta
+    time_zone: str = "UTC"
+
+
+@dataclass(frozen=True, slots=True)
 class DesiredDevice:
     """A Device's spec and verbs with every default filled in."""
 
@@ -443,6 +473,7 @@ class DesiredDevice:
     port: int | None = None
     address_policy: AddressPolicy = AddressPolicy.FOLLOW
     locate_subnets: tuple[str, ...] = ()
+    enforced: EnforcedNetwork | None = None
     security: Security = Security.FIRST_USE
     ca_ref: Reference | None = None
     on_key_change: OnKeyChange = OnKeyChange.REFUSE
@@ -454,6 +485,7 @@ class DesiredDevice:
     ntp_servers: tuple[str, ...] = ()
     ensure_https: bool = True
     reboot_policy: RebootPolicy = RebootPolicy.WHEN_NEEDED
+    windows: tuple[MaintenanceWindow, ...] = ()
     management: Management = Management.MANAGE
     check_interval: timedelta = timedelta(minutes=5)
     paused: bool = False

@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 
+from device_cert_operator.core.addresses import CHANGE_OF_ADDRESS
 from device_cert_operator.core.installation import ACTIVATION
 from device_cert_operator.core.model import Management, RebootPolicy
 from device_cert_operator.core.situation import Situation
@@ -15,6 +16,7 @@ from device_cert_operator.core.steps import (
     State,
     Step,
 )
+from device_cert_operator.core.windows import next_window, window_open_until
 from device_cert_operator.reasons import Reason
 
 REBOOTS_A_DAY = 2
@@ -32,11 +34,20 @@ def held_back(step: Step, s: Situation) -> Rest | None:
     return None
 
 
+# the restarts that are ours: a person's request waits for nothing
+_WHY = {ACTIVATION: "to serve its certificate", CHANGE_OF_ADDRESS: "to take its address"}
+
+
 def _why_not_reboot(step: Reboot, s: Situation) -> Rest | None:
-    if s.desired.reboot_policy is RebootPolicy.NEVER and step.cause == ACTIVATION:
+    why = _WHY.get(step.cause) if step.cause != s.reboot_now else None
+    if why is not None and s.desired.reboot_policy is RebootPolicy.NEVER:
         return Rest(
-            State.HELD, Reason.REBOOT_NEEDED, "The device needs a restart, and spec.reboot.policy is Never: restart it."
+            State.HELD,
+            Reason.REBOOT_NEEDED,
+            f"The device needs a restart {why}, and spec.reboot.policy is Never: restart it.",
         )
+    if why is not None and s.desired.reboot_policy is RebootPolicy.IN_WINDOW and (held := _outside_windows(why, s)):
+        return held
     last = s.status.last_reboot
     if last and last.cause == step.cause and last.count >= REBOOTS_A_DAY and s.now - (last.first_at or last.at) < A_DAY:
         return Rest(
@@ -45,3 +56,23 @@ def _why_not_reboot(step: Reboot, s: Situation) -> Rest | None:
             f"The device was restarted {last.count} times today for {step.cause}; no more follows today.",
         )
     return None
+
+
+def _outside_windows(why: str, s: Situation) -> Rest | None:
+    """It waits, as long as that takes; the next look is no later than the opening."""
+    if window_open_until(s.desired.windows, s.now) is not None:
+        return None
+    if (found := next_window(s.desired.windows, s.now)) is None:
+        return Rest(
+            State.HELD,
+            Reason.REBOOT_NEEDED,
+            f"The device needs a restart {why}, and no maintenance window is given: restart it, or give one.",
+        )
+    opens_at, window = found
+    return Rest(
+        State.HELD,
+        Reason.WAITING_FOR_WINDOW,
+        f"The device needs a restart {why}; the next maintenance window opens at {opens_at:%Y-%m-%d %H:%M} UTC "
+        f"({window.schedule} in {window.time_zone}).",
+        until=opens_at,
+    )

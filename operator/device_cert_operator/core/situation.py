@@ -3,8 +3,10 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from device_cert_operator.core.addresses import pending_change
 from device_cert_operator.core.identity import Recognition
 from device_cert_operator.core.model import (
+    AddressLook,
     Capabilities,
     CSRRequest,
     DesiredDevice,
@@ -58,7 +60,8 @@ class Situation:
     reboot_now: a recorded request that this pass carries out. found_elsewhere: where a search found the device, under
     policy Report. searched: this pass searched in vain. done: the types of the steps this pass has already taken.
     can_be_found: there are keys by which the device would be known elsewhere. kept_objects: handles that the
-    device would not let go in this pass.
+    device would not let go in this pass. declared_look: whether somebody has the declared address, while the device is
+    elsewhere. changing_now: another Device that is just taking its address.
     """
 
     desired: DesiredDevice
@@ -86,6 +89,8 @@ class Situation:
     usual_restart: timedelta = Capabilities().restart_for
     prove_for: timedelta = timedelta(seconds=5)
     dry_run: bool = False
+    declared_look: AddressLook | None = None
+    changing_now: str | None = None
 
     @property
     def turn(self) -> Revision | None:
@@ -109,7 +114,12 @@ class Situation:
     def away_since(self) -> datetime | None:
         """The last thing we did that takes a device away for a while."""
         activating, reboot = self.status.revision.activating, self.status.last_reboot
-        moments = [moment for moment in (activating and activating.since, reboot and reboot.at) if moment]
+        change = pending_change(self.desired, self.status)
+        moments = [
+            moment
+            for moment in (activating and activating.since, reboot and reboot.at, change and change.since)
+            if moment
+        ]
         return max(moments, default=None)
 
     @property

@@ -24,12 +24,27 @@ class ServedStatus:
 
 
 @dataclass(frozen=True, slots=True)
+class AddressChange:
+    """An address that the device was told to take, written before it is told; gone once it is proven there.
+
+    restart_needed: the device said that it takes it with its next restart. problem: why it refused, empty if not.
+    """
+
+    to: str
+    since: datetime
+    attempts: int = 1
+    restart_needed: bool = False
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class AddressStatus:
     """declared: `spec.address.host` of the last pass. current: where it was last proven. reported: its own word."""
 
     declared: str | None = None
     current: str | None = None
     reported: tuple[str, ...] = ()
+    change: AddressChange | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,10 +61,14 @@ class IdentityStatus:
 
 @dataclass(frozen=True, slots=True)
 class ClockStatus:
-    """offset: device minus operator, written only when it crosses the threshold."""
+    """offset: device minus operator, written only when it crosses the threshold.
+
+    zone_confused: setting the clock did not change that it is off by its own time zone.
+    """
 
     source: ClockSource = ClockSource.UNKNOWN
     offset: timedelta | None = None
+    zone_confused: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,15 +4,21 @@ Steps are values. `reconcile/act.py` carries them out; the driver's methods have
 """
 
 from dataclasses import dataclass
+from datetime import datetime
 from enum import Enum, auto
 
-from device_cert_operator.core.model import CSRRequest, Revision
+from device_cert_operator.core.model import CSRRequest, Revision, StaticAddress
 from device_cert_operator.reasons import Reason
 
 
 @dataclass(frozen=True, slots=True)
 class Locate:
     """Look for the device in `locate.subnets` by the keys it is known by."""
+
+
+@dataclass(frozen=True, slots=True)
+class LookAtDeclared:
+    """See whether somebody has the address that the device is to be set back to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +54,13 @@ class SetClock:
 @dataclass(frozen=True, slots=True)
 class UseNTP:
     """Put the device on the NTP servers asked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class SetAddress:
+    """Tell the device to take this address, unless somebody has it by now."""
+
+    address: StaticAddress
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,12 +138,14 @@ class ForgetPrevious:
 
 Step = (
     Locate
+    | LookAtDeclared
     | LogIn
     | ReadInventory
     | RecordReboot
     | Reboot
     | SetClock
     | UseNTP
+    | SetAddress
     | EnableHTTPS
     | MakeDeviceCSR
     | WithdrawCSR
@@ -145,8 +160,17 @@ Step = (
 )
 
 # after these, what the last handshake showed still holds
-LEAVES_SIGHT = (LogIn, ReadInventory, RecordReboot, BeginActivation, RecordInstalled, RecordFailed, ForgetPrevious)
-CHANGES_DEVICE = (Reboot, SetClock, UseNTP, EnableHTTPS, MakeDeviceCSR, Install, Activate, Remove)
+LEAVES_SIGHT = (
+    LookAtDeclared,
+    LogIn,
+    ReadInventory,
+    RecordReboot,
+    BeginActivation,
+    RecordInstalled,
+    RecordFailed,
+    ForgetPrevious,
+)
+CHANGES_DEVICE = (Reboot, SetClock, UseNTP, SetAddress, EnableHTTPS, MakeDeviceCSR, Install, Activate, Remove)
 
 
 class State(Enum):
@@ -159,8 +183,9 @@ class State(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Rest:
-    """There is nothing to do now, and why."""
+    """There is nothing to do now, and why. until: when that changes by itself, where it is known."""
 
     state: State
     reason: Reason
     message: str
+    until: datetime | None = None

@@ -4,12 +4,12 @@ Whatever changes a device is preceded by a live read of the objects that ask for
 visit, and the next look decides what follows.
 """
 
-from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import timedelta
-from typing import TypeVar, assert_never
+from typing import assert_never
 
 from device_cert_operator.core import identity
+from device_cert_operator.core.addresses import CHANGE_OF_ADDRESS
 from device_cert_operator.core.installation import alias_prefix
 from device_cert_operator.core.model import AddressPolicy, CertificateBundle, CSRRequest, Revision, RevisionRef, Served
 from device_cert_operator.core.schedule import backoff_for
@@ -25,6 +25,7 @@ from device_cert_operator.core.steps import (
     Install,
     Locate,
     LogIn,
+    LookAtDeclared,
     MakeDeviceCSR,
     ReadInventory,
     Reboot,
@@ -32,6 +33,7 @@ from device_cert_operator.core.steps import (
     RecordInstalled,
     RecordReboot,
     Remove,
+    SetAddress,
     SetClock,
     Step,
     UseNTP,
@@ -44,7 +46,6 @@ from device_cert_operator.errors import (
     DeviceRefused,
     DeviceUnreachable,
     MissingReference,
-    OperatorError,
     UnknownDriver,
     Unsupported,
 )
@@ -52,10 +53,11 @@ from device_cert_operator.kube.csrs import NewCSR, csr_name
 from device_cert_operator.kube.views import CertificateView
 from device_cert_operator.pki.csr import csr_to_pem, read_csr
 from device_cert_operator.reasons import Reason
+from device_cert_operator.reconcile.asking import ask
+from device_cert_operator.reconcile.placement import go_to_declared, look_at_declared, set_address
 from device_cert_operator.reconcile.visit import Visit
 
 A_DAY = timedelta(days=1)
-T = TypeVar("T")
 
 
 async def act(step: Step, situation: Situation, visit: Visit) -> None:
@@ -65,10 +67,12 @@ async def act(step: Step, situation: Situation, visit: Visit) -> None:
     match step:
         case Locate():
             await _locate(visit, situation)
+        case LookAtDeclared():
+            await look_at_declared(visit)
         case LogIn():
             await _log_in(visit, situation)
         case ReadInventory():
-            visit.inventory = await _ask(visit, situation, "inventory", lambda driver: driver.inventory())
+            visit.inventory = await ask(visit, situation, "inventory", lambda driver: driver.inventory())
         case RecordReboot(request, execute):
             await visit.save(replace(visit.status, handled_reboot=request))
             visit.reboot_now = request if execute else None
@@ -78,8 +82,10 @@ async def act(step: Step, situation: Situation, visit: Visit) -> None:
             await _set_clock(visit, situation)
         case UseNTP():
             await _use_ntp(visit, situation)
+        case SetAddress(address):
+            await set_address(visit, situation, address)
         case EnableHTTPS():
-            await _ask(visit, situation, "enable_https", lambda driver: driver.enable_https())
+            await ask(visit, situation, "enable_https", lambda driver: driver.enable_https())
             visit.tell("Normal", Reason.HTTPS_ENABLED, "HTTPS was switched on.")
             visit.look_again()
         case MakeDeviceCSR(number, request):
@@ -132,24 +138,7 @@ async def confirm(visit: Visit, situation: Situation) -> None:
         raise Conflict(f"{key} no longer asks {visit.view.key.name} for CSR {assignment.csr.number}.")
 
 
-# ------------------------------------------------------------------------------------------- asking
-
-
-async def _ask(visit: Visit, situation: Situation, operation: str, call: Callable[..., Awaitable[T]]) -> T:
-    """One driver operation, counted and timed."""
-    started = visit.tools.clock.monotonic()
-    result = "error"
-    try:
-        answer = await call(await visit.driver(situation))
-        result = "ok"
-        return answer
-    except OperatorError as error:
-        result = str(error.reason)
-        raise
-    finally:
-        visit.tools.counters.device_operation(
-            visit.desired.driver, operation, result, visit.tools.clock.monotonic() - started
-        )
+# ------------------------------------------------------------------------------- looking and logging in
 
 
 async def _locate(visit: Visit, situation: Situation) -> None:
@@ -181,7 +170,7 @@ async def _locate(visit: Visit, situation: Situation) -> None:
 async def _log_in(visit: Visit, situation: Situation) -> None:
     """Identity, clock, addresses, capabilities. What goes wrong is an observation, judged like the rest."""
     try:
-        report = await _ask(visit, situation, "observe", lambda driver: driver.observe())
+        report = await ask(visit, situation, "observe", lambda driver: driver.observe())
     except CredentialsRejected as error:
         secret = f"{visit.desired.key.namespace}/{visit.desired.credentials_secret}"
         told = f"The device at {visit.address} refuses user name or password of Secret {secret}: correct them."
@@ -220,7 +209,7 @@ async def _set_clock(visit: Visit, situation: Situation) -> None:
     report = situation.report
     if report is None:
         return
-    await _ask(visit, situation, "set_clock", lambda driver: driver.set_clock(visit.tools.clock.now, report.clock))
+    await ask(visit, situation, "set_clock", lambda driver: driver.set_clock(visit.tools.clock.now, report.clock))
     visit.tell("Normal", Reason.CLOCK_SET, "The device's clock was set.")
     visit.look_again()
 
@@ -229,7 +218,7 @@ async def _use_ntp(visit: Visit, situation: Situation) -> None:
     report, servers = situation.report, visit.desired.ntp_servers
     if report is None:
         return
-    await _ask(visit, situation, "use_ntp", lambda driver: driver.use_ntp(servers, report.clock))
+    await ask(visit, situation, "use_ntp", lambda driver: driver.use_ntp(servers, report.clock))
     visit.tell("Normal", Reason.CLOCK_SET, f"The device was put on NTP ({', '.join(servers)}).")
     visit.look_again()
 
@@ -246,11 +235,13 @@ async def _reboot(visit: Visit, situation: Situation, cause: str) -> None:
     )
     visit.reboot_now = None
     await visit.save(replace(visit.status, last_reboot=entry))
-    await _ask(visit, situation, "reboot", lambda driver: driver.reboot())
+    await ask(visit, situation, "reboot", lambda driver: driver.reboot())
     visit.tell("Normal", Reason.REBOOTED, f"The device was asked to restart ({cause[:64]}).")
     await visit.close_session()
     visit.inventory = None
     visit.look_again()
+    if cause == CHANGE_OF_ADDRESS:
+        await go_to_declared(visit)
 
 
 # -------------------------------------------------------------------------------- keys of the device's own
@@ -260,7 +251,7 @@ async def _make_csr(visit: Visit, situation: Situation, number: int, request: CS
     """The device makes the key; what it gives back is believed only as far as its signature holds."""
     holder = _holder(visit, situation)
     visit.inventory = None
-    csr = await _ask(visit, situation, "create_csr", lambda driver: driver.create_csr(request))
+    csr = await ask(visit, situation, "create_csr", lambda driver: driver.create_csr(request))
     facts = read_csr(csr)
     if not facts.signature_valid:
         raise DeviceRefused("The device's CSR is not signed by its own key.", reason=Reason.CSR_UNACCEPTABLE)
@@ -307,7 +298,7 @@ async def _install(visit: Visit, situation: Situation, revision: Revision) -> No
     )
     visit.inventory = None
     try:
-        await _ask(visit, situation, "install", lambda driver: driver.install(bundle))
+        await ask(visit, situation, "install", lambda driver: driver.install(bundle))
     except DeviceRefused as error:
         visit.status = replace(visit.status, revision=bound(visit, revision.ref, error.reason))
         if (activating := visit.status.revision.activating) is not None:  # one slot: what was served may be gone
@@ -331,7 +322,7 @@ async def _activate(visit: Visit, situation: Situation, handle: str) -> None:
     """The device may drop the connection while it obeys: the handshake tells what came of it."""
     visit.inventory = None
     try:
-        await _ask(visit, situation, "activate", lambda driver: driver.activate(handle))
+        await ask(visit, situation, "activate", lambda driver: driver.activate(handle))
     except DeviceUnreachable:
         await visit.close_session()
         visit.look_again()
@@ -381,7 +372,7 @@ def bound(visit: Visit, revision: RevisionRef, reason: Reason) -> RevisionState:
 
 async def _remove(visit: Visit, situation: Situation, handle: str, alias: str) -> None:
     visit.inventory = None
-    if await _ask(visit, situation, "remove", lambda driver: driver.remove(handle)):
+    if await ask(visit, situation, "remove", lambda driver: driver.remove(handle)):
         visit.tell("Normal", Reason.OLD_OBJECT_REMOVED, f"The old certificate {alias} was removed from the device.")
         return
     visit.kept_objects.add(handle)

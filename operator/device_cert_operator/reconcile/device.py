@@ -20,6 +20,7 @@ from device_cert_operator.reconcile.visit import Visit
 
 STEPS_A_PASS = 40
 HOLD_FOR = timedelta(seconds=12)
+A_TURN = timedelta(seconds=5)
 
 
 async def reconcile(key: ObjectKey, tools: Tools) -> timedelta | None:
@@ -78,6 +79,8 @@ def _look_again(visit: Visit, s: Situation, plan: Plan, error: OperatorError | N
         memory.failures += 1
         again = retry_after(error.retry, memory.failures, uid, asked_for=error.retry_after)
         return min(again, s.desired.check_interval) if error.retry is not Retry.SLOW else _routine(s.desired, uid)
+    if isinstance(plan.next, Rest) and plan.next.reason is Reason.WAITING_FOR_TURN:
+        return min(A_TURN, s.desired.check_interval)
     if isinstance(plan.next, Rest) and plan.next.state is State.WAITING and s.away_since is not None:
         return poll_after(s.now - s.away_since)
     if isinstance(plan.next, Rest) and plan.next.reason in {Reason.DEVICE_UNREACHABLE, Reason.IDENTITY_UNCONFIRMED}:
@@ -86,6 +89,8 @@ def _look_again(visit: Visit, s: Situation, plan: Plan, error: OperatorError | N
     memory.failures = 0
     if not isinstance(plan.next, Rest):
         return timedelta(0)  # the step budget is spent, the work is not
+    if plan.next.until is not None:
+        return min(max(plan.next.until - s.now, timedelta(seconds=1)), _routine(s.desired, uid))
     failed = visit.status.revision.failed
     if failed is not None and failed.next_attempt_at > s.now:
         return min(failed.next_attempt_at - s.now, _routine(s.desired, uid))

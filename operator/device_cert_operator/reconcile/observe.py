@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 from device_cert_operator.core import identity
+from device_cert_operator.core.addresses import where_else
 from device_cert_operator.core.identity import Recognition
 from device_cert_operator.core.installation import alias_prefix
 from device_cert_operator.core.model import (
@@ -25,6 +26,7 @@ from device_cert_operator.errors import InvalidSpec, OperatorError
 from device_cert_operator.kube.csrs import csr_name
 from device_cert_operator.kube.views import DEVICE_UID, NUMBER, CertificateView, DeviceView
 from device_cert_operator.pki.verify import links
+from device_cert_operator.reconcile.placement import changing_now
 from device_cert_operator.reconcile.tools import Tools
 from device_cert_operator.reconcile.visit import Visit
 
@@ -32,9 +34,7 @@ from device_cert_operator.reconcile.visit import Visit
 async def observe(visit: Visit) -> Situation:
     """Look once: shake hands at the address, unless nothing has happened since; recognise who answers, judge it."""
     desired, tools = visit.desired, visit.tools
-    served = visit.sight = visit.sight or await tools.probe(
-        visit.address, desired.https_port, server_name=visit.address, timeout=desired.timeout
-    )
+    served = visit.sight = visit.sight or await _look(visit)
     assignment = assignment_of(visit.view, tools)
     plain = isinstance(served, NotServed) and await _plain_answers(visit)
     now = tools.clock.now()
@@ -63,7 +63,31 @@ async def observe(visit: Visit) -> Situation:
         can_be_found=bool(identity.keys_of(desired, visit.status, _given(visit))),
         usual_restart=(visit.memory.capabilities or Capabilities()).restart_for,
         dry_run=tools.settings.dry_run,
+        declared_look=visit.declared_look,
+        changing_now=changing_now(visit) if visit.declared_look is not None else None,
     )
+
+
+async def _look(visit: Visit) -> Served | NotServed:
+    """A handshake where the device should be; under Enforce also at the other address where it may be.
+
+    Only with a key of its own is it taken for the device there.
+    """
+    desired = visit.desired
+
+    async def at(address: str) -> Served | NotServed:
+        return await visit.tools.probe(address, desired.https_port, server_name=address, timeout=desired.timeout)
+
+    served = await at(visit.address)
+    other = where_else(desired, visit.status, visit.address)
+    if isinstance(served, Served) or other is None or visit.session_open:
+        return served
+    there = await at(other)
+    keys = identity.keys_of(desired, visit.status, _given(visit))
+    if not isinstance(there, Served) or there.leaf.public_key_sha256 not in keys:
+        return served
+    visit.address = other
+    return there
 
 
 def assignment_of(view: DeviceView, tools: Tools) -> Assignment | None:

@@ -3,16 +3,18 @@
 from dataclasses import replace
 from datetime import timedelta
 
+from device_cert_operator.core.addresses import pending_change
 from device_cert_operator.core.conditions import merge, no, summary
 from device_cert_operator.core.decide import Plan
 from device_cert_operator.core.device_conditions import claims, events_between
 from device_cert_operator.core.findings import Finding
 from device_cert_operator.core.identity import pins_broken
-from device_cert_operator.core.model import CertificateFacts, Served
+from device_cert_operator.core.model import CertificateFacts, DeviceReport, Served
 from device_cert_operator.core.schedule import ON_CHANGE_POLL
 from device_cert_operator.core.situation import Situation
 from device_cert_operator.core.status import AddressStatus, ClockStatus, DeviceStatus, ServedStatus
-from device_cert_operator.core.steps import Rest, State
+from device_cert_operator.core.steps import Rest, SetClock, State
+from device_cert_operator.core.zones import is_off_by_its_zone
 from device_cert_operator.errors import Conflict, InvalidSpec, NotFound, OperatorError
 from device_cert_operator.kube.views import AuthorityView, CertificateView, DeviceView, View
 from device_cert_operator.reasons import Reason
@@ -70,17 +72,24 @@ def _device_status(visit: Visit, s: Situation) -> DeviceStatus:
     return replace(
         status,
         observed_generation=desired.generation,
-        address=AddressStatus(
-            declared=desired.host if proven or status.address.declared is None else status.address.declared,
-            current=s.address if proven else status.address.current,
-            reported=report.reported_addresses if report else status.address.reported,
-        ),
+        address=_address_status(s, report_of=report, proven=proven),
         clock=_clock_status(s),
         served=served_status(s.served.leaf) if isinstance(s.served, Served) else status.served,
         certificate_ref=s.assignment.owner if s.assignment else None,
         capabilities=_capabilities(s),
         handled_reboot=status.handled_reboot,
         unreachable_since=None if answered else status.unreachable_since or s.now,
+    )
+
+
+def _address_status(s: Situation, report_of: DeviceReport | None, *, proven: bool) -> AddressStatus:
+    """Proven where it was dialled; what it was told to take is forgotten once it is proven there, or not wanted."""
+    old, host = s.status.address, s.desired.host
+    return AddressStatus(
+        declared=host if proven or old.declared is None else old.declared,
+        current=s.address if proven else old.current,
+        reported=report_of.reported_addresses if report_of else old.reported,
+        change=None if proven and s.address == host else pending_change(s.desired, s.status),
     )
 
 
@@ -92,9 +101,11 @@ def _clock_status(s: Situation) -> ClockStatus:
     """The offset is written only when it is beyond what is allowed: it changes all the time."""
     if s.report is None:
         return s.status.clock
-    clock = s.report.clock
-    beyond = clock.offset is not None and abs(clock.offset) > s.desired.max_clock_offset
-    return ClockStatus(clock.source, clock.offset if beyond else None)
+    clock, limit = s.report.clock, s.desired.max_clock_offset
+    beyond = clock.offset is not None and abs(clock.offset) > limit
+    by_zone = beyond and is_off_by_its_zone(clock, limit)
+    confused = by_zone and (SetClock in s.done or s.status.clock.zone_confused)
+    return ClockStatus(clock.source, clock.offset if beyond else None, confused)
 
 
 def _capabilities(s: Situation) -> tuple[str, ...]:
@@ -109,6 +120,7 @@ def _capabilities(s: Situation) -> tuple[str, ...]:
         ("NTP", able.can_use_ntp),
         ("Reboot", able.can_reboot),
         ("EnableHTTPS", able.can_enable_https),
+        ("SetAddress", able.can_set_address),
         ("Chain", able.chain_length > 1),
     ):
         if holds:

@@ -1,5 +1,6 @@
 """What the stories may touch, filled by wiring; and what they remember between passes without needing it."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
@@ -41,6 +42,12 @@ class Locator(Protocol):
     async def __call__(
         self, key_sha256s: frozenset[str], subnets: tuple[str, ...], port: int, *, near: str, timeout: timedelta
     ) -> tuple[Served, ...]: ...
+
+
+class Occupied(Protocol):
+    """`net.occupied.probe_occupied`."""
+
+    async def __call__(self, address: str, ports: tuple[int, ...], *, timeout: timedelta) -> str | None: ...
 
 
 class Guard(Protocol):
@@ -106,7 +113,7 @@ class Memory:
 
 @dataclass(frozen=True, slots=True)
 class Tools:
-    """Everything a story may touch."""
+    """Everything a story may touch. setting_address: held by the one pass that tells a device its address."""
 
     cache: Cache
     cluster: Cluster
@@ -119,9 +126,11 @@ class Tools:
     settings: Settings
     probe: Probe
     locate: Locator
+    occupied: Occupied
     connect: Connector
     driver_for: Callable[[str, DeviceConnection], Driver]
     session: Callable[[str], AbstractAsyncContextManager[None]]
     counters: Counters
     sleep: Callable[[float], Awaitable[None]]
     memory: Memory = field(default_factory=Memory)
+    setting_address: asyncio.Lock = field(default_factory=asyncio.Lock)

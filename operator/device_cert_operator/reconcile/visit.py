@@ -9,7 +9,9 @@ from dataclasses import replace
 from types import TracebackType
 
 from device_cert_operator.core import credentials as budget
+from device_cert_operator.core.addresses import where_to_dial
 from device_cert_operator.core.model import (
+    AddressLook,
     Credentials,
     DesiredDevice,
     DeviceReport,
@@ -35,13 +37,14 @@ class Visit:
         self.tools = tools
         self.status: DeviceStatus = view.status
         self.memory: DeviceMemory = tools.memory.of(view.uid)
-        self.address = _where_to_dial(desired, view.status)
+        self.address = where_to_dial(desired, view.status)
         self.sight: Served | NotServed | None = None  # the last handshake, while nothing has happened since
         self.report: DeviceReport | None = None
         self.inventory: Inventory | None = None
         self.login_error: OperatorError | None = None
         self.reboot_now: str | None = None
         self.found_elsewhere: str | None = None
+        self.declared_look: AddressLook | None = None
         self.searched = False
         self.done: set[type] = set()
         self.kept_objects: set[str] = set()
@@ -148,10 +151,3 @@ class LoginBudget:
     async def accepted(self) -> None:
         state = budget.for_version(self._visit.status.credentials, self._version)
         self._visit.status = replace(self._visit.status, credentials=budget.accepted(state))
-
-
-def _where_to_dial(desired: DesiredDevice, status: DeviceStatus) -> str:
-    """Where it was last proven, unless the declared address was edited since."""
-    if status.address.current is not None and status.address.declared == desired.host:
-        return status.address.current
-    return desired.host

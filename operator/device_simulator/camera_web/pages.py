@@ -48,7 +48,7 @@ async def system(device: "FirmwareCADevice", request: web.BaseRequest) -> web.Re
 
 async def clock(device: "FirmwareCADevice", request: web.BaseRequest) -> web.Response:
     """What it takes for the time."""
-    told: dict[str, Any] = {"utc": device.now().astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")}
+    told: dict[str, Any] = {"utc": device.told_as_utc().astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")}
     if device.faults.on(Fault.UTC_MISSING):
         told = {}
     told |= {"timeZone": device.time_zone, "daylightSaving": device.daylight_saving}

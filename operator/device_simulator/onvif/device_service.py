@@ -72,7 +72,7 @@ def _date_time(name: str, at: datetime) -> Element:
 
 
 def _get_clock(device: "OnvifDevice", request: Request) -> Element:
-    now = device.now()
+    now = device.told_as_utc()
     return tds(
         "GetSystemDateAndTimeResponse",
         tds(

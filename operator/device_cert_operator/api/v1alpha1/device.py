@@ -29,6 +29,7 @@ from device_cert_operator.api.v1alpha1.common import (
 _SMALL_ENOUGH = "cidr(s).prefixLength() >= (cidr(s).ip().family() == 4 ? 20 : 116)"
 _SIZES = str([2**bits for bits in range(12, -1, -1)])
 _CIDR = Annotated[str, Field(max_length=49)]
+_SCHEDULE = r"^[0-9A-Za-z*/,#-]+( +[0-9A-Za-z*/,#-]+){4}$"
 
 
 def _is_host(field: str) -> dict[str, Any]:
@@ -60,9 +61,42 @@ class Locate(Model):
     )
 
 
+class Enforce(Model):
+    """The network around `host`, for a device that is set back to it."""
+
+    prefix_length: Annotated[int, Field(ge=1, le=128)] = Field(
+        description="Length of the network's prefix in bits: at most 32 with IPv4."
+    )
+    gateway: Annotated[str, Field(max_length=45)] | None = Field(
+        None,
+        description="Default gateway; where it is left out, the device's own stays.",
+        json_schema_extra=rule("isIP(self)", "gateway must be an IPv4 or IPv6 address"),
+    )
+
+
+_NEEDS_ENFORCE = (
+    "self.policy != 'Enforce' || has(self.enforce)",
+    "policy Enforce needs address.enforce: give prefixLength, and gateway where there is one",
+)
+_ENFORCES_IP = (
+    "self.policy != 'Enforce' || isIP(self.host)",
+    "with policy Enforce, host must be an IP address: it is the one that the device is set to",
+)
+_PREFIX_FITS = (
+    "!has(self.enforce) || !isIP(self.host) || ip(self.host).family() == 6 || self.enforce.prefixLength <= 32",
+    "enforce.prefixLength is at most 32 where host is an IPv4 address",
+)
+_GATEWAY_FITS = (
+    "!has(self.enforce) || !has(self.enforce.gateway) || !isIP(self.enforce.gateway) || !isIP(self.host) || "
+    "ip(self.host).family() == ip(self.enforce.gateway).family() && self.host != self.enforce.gateway",
+    "enforce.gateway must be another address in the network of host and prefixLength",
+)
+
+
 class Address(Model):
     """Where the device is, and what to do when it moves."""
 
+    model_config = rules(_NEEDS_ENFORCE, _ENFORCES_IP, _PREFIX_FITS, _GATEWAY_FITS)
     host: Annotated[
         str,
         Field(
@@ -74,10 +108,13 @@ class Address(Model):
         ),
     ]
     https_port: Port = Field(443, description="Port of the device's HTTPS server.")
-    policy: Literal["Follow", "Report"] = Field(
-        "Follow", description="Follow: the certificate follows the device. Report: a move is only told."
+    policy: Literal["Follow", "Enforce", "Report"] = Field(
+        "Follow",
+        description="Follow: the certificate follows the device. Enforce: a device found elsewhere is set back to "
+        "host, unless something answers there. Report: a move is only told.",
     )
     locate: Locate | None = None
+    enforce: Enforce | None = None
 
 
 class CARef(Model):
@@ -163,14 +200,36 @@ class HTTPS(Model):
 class Reboot(Model):
     """When the device may be restarted."""
 
-    policy: Literal["WhenNeeded", "Never"] = Field(
-        "WhenNeeded", description="WhenNeeded: at most 2 a day for one cause. Never: a person restarts it."
+    policy: Literal["WhenNeeded", "InWindow", "Never"] = Field(
+        "WhenNeeded",
+        description="WhenNeeded: at most 2 a day for one cause. InWindow: the same, in a maintenance window only. "
+        "Never: a person restarts it.",
+    )
+
+
+class MaintenanceWindow(Model):
+    """When the device may be restarted under reboot.policy InWindow."""
+
+    schedule: Annotated[str, Field(min_length=9, max_length=128, pattern=_SCHEDULE)] = Field(
+        description="When it opens, as five fields of cron: minute, hour, day of month, month, day of week."
+    )
+    duration: Annotated[Duration, Field(json_schema_extra=between("duration", "1m", "24h"))] = Field(
+        description="How long it stays open."
+    )
+    time_zone: Annotated[str, Field(min_length=1, max_length=64, pattern="^[A-Za-z0-9_+/-]+$")] = Field(
+        "UTC", description="IANA name of the schedule's time zone, such as Asia/Tokyo."
     )
 
 
 class DeviceSpec(Model):
     """What is wanted of the device."""
 
+    model_config = rules(
+        (
+            "self.reboot.policy != 'InWindow' || has(self.maintenanceWindows)",
+            "reboot.policy InWindow needs maintenanceWindows: say when the device may be restarted",
+        ),
+    )
     driver: Annotated[str, Field(min_length=1, max_length=63, pattern="^[a-z0-9][-a-z0-9]*$")] = Field(
         description="Protocol of the device, e.g. onvif."
     )
@@ -185,11 +244,24 @@ class DeviceSpec(Model):
     clock: Clock = Field(default_factory=Clock, json_schema_extra={"default": {}})
     https: HTTPS = Field(default_factory=HTTPS, json_schema_extra={"default": {}})
     reboot: Reboot = Field(default_factory=Reboot, json_schema_extra={"default": {}})
+    maintenance_windows: list[MaintenanceWindow] | None = Field(
+        None, min_length=1, max_length=8, description="Used with reboot.policy InWindow."
+    )
     management: Literal["Manage", "Observe"] = Field("Manage", description="Observe: look and report, never change.")
     check_interval: Annotated[
         Duration,
         Field(json_schema_extra=between("checkInterval", "2s", "24h")),
     ] = Field("5m", description="How often the device is looked at.")
+
+
+class AddressChange(Model):
+    """An address that the device was told to take."""
+
+    to: Text | None = Field(None, description="The address.")
+    since: Time | None = Field(None, description="When it was told so last.")
+    attempts: Count | None = Field(None, description="How often.")
+    restart_needed: bool | None = Field(None, description="Whether the device takes it with its next restart.")
+    problem: LongText | None = Field(None, description="Why the device refused.")
 
 
 class AddressStatus(Model):
@@ -198,6 +270,9 @@ class AddressStatus(Model):
     declared: Text | None = Field(None, description="spec.address.host of the last pass.")
     current: Text | None = Field(None, description="Where it was last proven.")
     reported: list[Text] | None = Field(None, max_length=64, description="What the device says of itself.")
+    change: AddressChange | None = Field(
+        None, description="Under policy Enforce, until the device is proven at the address it was told to take."
+    )
 
 
 class IdentityStatus(Model):
@@ -220,6 +295,9 @@ class ClockStatus(Model):
 
     source: Text | None = Field(None, description="Who sets it: Manual, NTP or Unknown.")
     offset: Text | None = Field(None, description="Device minus operator, such as -1h2m.")
+    zone_confused: bool | None = Field(
+        None, description="Whether it stayed off by the device's own time zone after it was set."
+    )
 
 
 class CertificateRef(Model):

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
 from device_cert_operator.core.model import ClockSource, DeviceIdentity, canonical_host, is_ip
+from device_cert_operator.core.zones import zone_offset
 from device_cert_operator.drivers.onvif.soap import (
     TDS,
     TT,
@@ -26,11 +27,6 @@ _MOST_ENTRIES = 64
 _LONGEST_WORD = 128
 _PATH = re.compile(r"[a-z]{1,8}://(?:[^/@?#\s]*@)?(?:\[[^\]]*\]|[^/:?#\s]*)(?::[0-9]{1,5})?(/[!-~]*)?", re.IGNORECASE)
 _MAC = re.compile(r"[0-9a-f]{2}(?::[0-9a-f]{2}){5}")
-_POSIX_TZ = re.compile(
-    r"(?:<[^>]{1,12}>|[A-Za-z]{3,12})(?P<std>[+-]?\d{1,2}(?::\d{2}){0,2})"
-    r"(?:(?:<[^>]{1,12}>|[A-Za-z]{3,12})(?P<dst>[+-]?\d{1,2}(?::\d{2}){0,2})?)?",
-    re.ASCII,
-)
 
 
 class ProtocolName(StrEnum):
@@ -213,24 +209,6 @@ def _instant(element: Element | None) -> datetime | None:
         return datetime(year, month, day, hour, minute, min(second, 59), tzinfo=UTC)
     except ValueError:
         return None
-
-
-def zone_offset(zone: str | None, *, daylight: bool) -> timedelta | None:
-    """How far local time is ahead of UTC by a POSIX TZ string, whose own sign counts west; None if unreadable."""
-    match = _POSIX_TZ.match(zone) if zone else None
-    if match is None:
-        return None
-    standard = _west(match["std"])
-    if daylight:
-        summer = _west(match["dst"]) if match["dst"] else standard - timedelta(hours=1)
-        return -summer
-    return -standard
-
-
-def _west(hours: str) -> timedelta:
-    sign = -1 if hours.startswith("-") else 1
-    parts = [int(part) for part in hours.lstrip("+-").split(":")]
-    return sign * sum((timedelta(hours=value / 60**place) for place, value in enumerate(parts)), timedelta())
 
 
 def read_interfaces(answer: Element) -> Interfaces:
