@@ -39,6 +39,7 @@ class Reason(StrEnum):
     INSTALLING = "Installing"
     ROLLING_BACK = "RollingBack"
     RENEWING = "Renewing"
+    FIRMWARE_RESTORED = "FirmwareRestored"
     MOVED = "Moved"
     CLOCK_SET = "ClockSet"
     HTTPS_ENABLED = "HTTPSEnabled"
@@ -128,6 +129,12 @@ class Reason(StrEnum):
     RENEW_REQUESTED = "RenewRequested"
     KEY_DOES_NOT_FIT = "KeyDoesNotFit"
     FIRST_ISSUE = "FirstIssue"
+
+    # the CA in a firmware
+    FIRMWARE_ISSUES = "FirmwareIssues"
+    PIN_NEEDED = "PinNeeded"
+    PIN_MISMATCH = "PinMismatch"
+    SHARED_AUTHORITY = "SharedAuthority"
 
     # a CertificateAuthority
     AUTHORITY_MADE = "AuthorityMade"

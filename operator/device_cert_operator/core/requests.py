@@ -15,6 +15,7 @@ from device_cert_operator.core.model import (
     CertManagerIssuer,
     CSRFacts,
     DesiredCertificate,
+    DeviceCAIssuer,
     ExternalIssuer,
     KeySource,
     Names,
@@ -86,7 +87,7 @@ def makes_requests(desired: DesiredCertificate) -> bool:
 
 def signs_itself(desired: DesiredCertificate) -> bool:
     """Whether the CA is ours: then names and dates are ours as well, whatever a CSR says."""
-    return not isinstance(desired.issuer, CertManagerIssuer | ExternalIssuer | ProvidedIssuer)
+    return not isinstance(desired.issuer, CertManagerIssuer | ExternalIssuer | ProvidedIssuer | DeviceCAIssuer)
 
 
 def why_stale(
