@@ -40,6 +40,7 @@ class Reason(StrEnum):
     ROLLING_BACK = "RollingBack"
     RENEWING = "Renewing"
     WAITING_FOR_WINDOW = "WaitingForWindow"
+    FIRMWARE_RESTORED = "FirmwareRestored"
     MOVED = "Moved"
     ADDRESS_SET = "AddressSet"
     CLOCK_SET = "ClockSet"
@@ -133,6 +134,12 @@ class Reason(StrEnum):
     RENEW_REQUESTED = "RenewRequested"
     KEY_DOES_NOT_FIT = "KeyDoesNotFit"
     FIRST_ISSUE = "FirstIssue"
+
+    # the CA in a firmware
+    FIRMWARE_ISSUES = "FirmwareIssues"
+    PIN_NEEDED = "PinNeeded"
+    PIN_MISMATCH = "PinMismatch"
+    SHARED_AUTHORITY = "SharedAuthority"
 
     # a CertificateAuthority
     AUTHORITY_MADE = "AuthorityMade"

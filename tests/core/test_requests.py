@@ -30,6 +30,7 @@ from device_cert_operator.core.model import (
     CertManagerIssuer,
     CSRFacts,
     DesiredCertificate,
+    DeviceCAIssuer,
     ExternalIssuer,
     KeySource,
     KeyType,
@@ -336,8 +337,10 @@ def test_who_needs_a_csr_and_who_signs() -> None:
     own, device = certificate(), certificate(key_source=KeySource.DEVICE)
     assert (makes_requests(own), makes_requests(device), makes_requests(BY_OPERATOR)) == (False, True, True)
     assert (signs_itself(own), signs_itself(device), signs_itself(PROVIDED)) == (True, True, False)
-    named = (own, wish(), PROVIDED, wish(CERT_MANAGER), wish(CertManagerIssuer("site", "ClusterIssuer")))
+    firmware = wish(DeviceCAIssuer())
+    named = (firmware, own, wish(), PROVIDED, wish(CERT_MANAGER), wish(CertManagerIssuer("site", "ClusterIssuer")))
     assert [issuer_name(one) for one in named] == [
+        "firmware CA",
         "root",
         "external (gate-signed)",
         "provided (bought)",

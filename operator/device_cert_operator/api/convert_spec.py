@@ -19,8 +19,10 @@ from device_cert_operator.core.model import (
     CASecretIssuer,
     CertManagerIssuer,
     ClockPolicy,
+    ConstrainedBy,
     DesiredCertificate,
     DesiredDevice,
+    DeviceCAIssuer,
     EnforcedNetwork,
     ExternalIssuer,
     IdentityPins,
@@ -200,7 +202,20 @@ def _issuer(issuer: Part) -> Issuer:
         )
     if (part := issuer.part("provided").part("secretRef")).given:
         return ProvidedIssuer(part.text("name"))
+    if (part := issuer.part("deviceCA")).given:
+        return _device_ca(part)
     return CASecretIssuer(issuer.part("caSecretRef").text("name"))
+
+
+def _device_ca(part: Part) -> DeviceCAIssuer:
+    constrained = part.part("constrainedBy")
+    return DeviceCAIssuer(
+        _sha256(part.text_or_none("sha256")),
+        _reference(part.part("caRef")),
+        ConstrainedBy(constrained.part("authorityRef").text("name"), constrained.texts("permittedIPRanges"))
+        if constrained.given
+        else None,
+    )
 
 
 def _reference(ref: Part) -> Reference | None:

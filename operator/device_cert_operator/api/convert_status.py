@@ -37,6 +37,7 @@ from device_cert_operator.core.status import (
     DeviceStatus,
     EffectiveStatus,
     FailedRevision,
+    FirmwareCAStatus,
     IdentityStatus,
     MemberStatus,
     OwnerRef,
@@ -72,6 +73,7 @@ def device_status(obj: Document) -> DeviceStatus:
         credentials=_credentials(part_of(status, "credentials")),
         handled_reboot=text_or_none(part_of(status, "handledRequests"), "reboot"),
         last_reboot=readable(_reboot, status.get("lastReboot")),
+        firmware_ca=readable(_firmware_ca, status.get("firmwareCA")),
         unreachable_since=time_or_none(status.get("unreachableSince")),
         conditions=readable_items(read_condition, status.get("conditions")),
     )
@@ -201,6 +203,15 @@ def _reboot(part: Document) -> RebootStatus:
     )
 
 
+def _firmware_ca(part: Document) -> FirmwareCAStatus:
+    return FirmwareCAStatus(
+        needed_text(part, "fingerprint"),
+        text(part, "subject"),
+        text(part, "configMap"),
+        part.get("shared") is True,
+    )
+
+
 def _effective(part: Document) -> EffectiveStatus:
     return EffectiveStatus(
         parse_signed_duration(needed_text(part, "duration")),
@@ -279,6 +290,7 @@ def device_status_document(status: DeviceStatus) -> dict[str, Any]:
         },
         "handledRequests": {"reboot": status.handled_reboot},
         "lastReboot": _reboot_document(status.last_reboot),
+        "firmwareCA": _firmware_ca_document(status.firmware_ca),
         "unreachableSince": build_time(status.unreachable_since),
         "conditions": [condition_document(condition) for condition in status.conditions],
     }
@@ -430,6 +442,17 @@ def _reboot_document(reboot: RebootStatus | None) -> dict[str, Any] | None:
         "cause": _text(reboot.cause),
         "count": reboot.count,
         "firstTime": build_time(reboot.first_at),
+    }
+
+
+def _firmware_ca_document(found: FirmwareCAStatus | None) -> dict[str, Any] | None:
+    if found is None:
+        return None
+    return {
+        "fingerprint": found.fingerprint,
+        "subject": _text(found.subject, LONGEST_TEXT),
+        "configMap": found.config_map or None,
+        "shared": found.shared,
     }
 
 

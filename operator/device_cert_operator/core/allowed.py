@@ -1,6 +1,6 @@
 """Which names a CertificateAuthority may sign: `spec.allowed`, checked at signing. Pure."""
 
-from ipaddress import ip_address, ip_network
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 
 from device_cert_operator.core.authority_model import AllowedNames
 from device_cert_operator.core.model import Names
@@ -25,6 +25,27 @@ def why_not_allowed(allowed: AllowedNames | None, names: Names) -> IssuanceDenie
         f"{'it' if len(outside) == 1 else 'them'}. Add to it, or take the name out.",
         reason=Reason.NAME_NOT_ALLOWED,
     )
+
+
+def why_ranges_not_allowed(allowed: AllowedNames | None, ranges: tuple[str, ...]) -> IssuanceDenied | None:
+    """The same for whole ranges (CIDR) that somebody else's CA is to be trusted for."""
+    if allowed is None:
+        return None
+    outside = [one for one in ranges if not any(_is_within(one, other) for other in allowed.ip_ranges)]
+    if not outside:
+        return None
+    return IssuanceDenied(
+        f"The CertificateAuthority does not sign for {', '.join(outside[:4])}: its spec.allowed.ipRanges do not hold "
+        "that. Add to them, or permit less.",
+        reason=Reason.NAME_NOT_ALLOWED,
+    )
+
+
+def _is_within(one: str, other: str) -> bool:
+    inner, outer = ip_network(one), ip_network(other)
+    if isinstance(inner, IPv4Network) and isinstance(outer, IPv4Network):
+        return inner.subnet_of(outer)
+    return isinstance(inner, IPv6Network) and isinstance(outer, IPv6Network) and inner.subnet_of(outer)
 
 
 def _fits(name: str, pattern: str) -> bool:

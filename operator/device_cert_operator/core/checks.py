@@ -11,6 +11,18 @@ from datetime import timedelta
 from device_cert_operator.core import identity
 from device_cert_operator.core.device_key import csr_is_asked_for, csr_key_is_gone
 from device_cert_operator.core.findings import Finding, blocked, note, to_do, waiting
+from device_cert_operator.core.firmware import (
+    address_is_not_permitted,
+    firmware_ca_is_another,
+    firmware_ca_is_not_exported,
+    firmware_ca_is_not_pinned,
+    firmware_ca_is_not_published,
+    firmware_ca_is_unknown,
+    firmware_certificate_is_stale,
+    firmware_needs_hands,
+    revisions_are_left_over,
+    uploaded_certificate_is_served,
+)
 from device_cert_operator.core.installation import (
     activation_is_unfinished,
     installed_is_not_recorded,
@@ -104,7 +116,8 @@ def device_is_another(s: Situation) -> Finding | None:
     if s.report is None:
         return None
     known = s.status.identity.device
-    if (why := identity.pins_broken(s.desired.pins, known, s.report.identity)) is None:
+    proven_by = s.recognition.proven_by if s.recognition else None
+    if (why := identity.why_another(proven_by, s.desired.pins, known, s.report.identity)) is None:
         return None
     return blocked(
         "Identified",
@@ -200,7 +213,9 @@ def connection_is_not_secure(s: Situation) -> Finding | None:
     """What is served is not what the clients people use would accept. Closing this gap is the certificate's story."""
     if s.assignment is None or not isinstance(s.served, Served):
         return None
-    if s.assignment.wanted is None:
+    if s.firmware is not None and s.verdict is None:
+        return note("Secure", Reason.WORKING, "The CA in the device's firmware is not known yet.")
+    if s.firmware is None and s.assignment.wanted is None:
         return note(
             "Secure",
             Reason.WAITING_FOR_CERTIFICATE,
@@ -229,6 +244,15 @@ CHECKS: tuple[Callable[[Situation], Finding | None], ...] = (
     device_is_not_at_its_address,
     csr_is_asked_for,
     csr_key_is_gone,
+    firmware_ca_is_not_exported,
+    firmware_ca_is_not_pinned,
+    firmware_ca_is_another,
+    firmware_ca_is_unknown,
+    firmware_ca_is_not_published,
+    uploaded_certificate_is_served,
+    firmware_certificate_is_stale,
+    address_is_not_permitted,
+    revisions_are_left_over,
     revision_is_not_served,
     installed_is_not_recorded,
     old_objects_remain,
@@ -263,6 +287,7 @@ def _needs_hands(s: Situation) -> bool:
         or s.status.revision.previous is not None
         or _owes_csr(s)
         or displaced_device_needs_login(s)
+        or firmware_needs_hands(s)
         or (request is not None and request != s.status.handled_reboot)
         or s.reboot_now is not None
         or (s.plaintext and not isinstance(s.served, Served))

@@ -40,7 +40,6 @@ WELL = frozenset(
         Reason.RENEWAL_DUE,
         Reason.NAMES_CHANGED,
         Reason.SPEC_CHANGED,
-        Reason.AUTHORITY_CHANGED,
         Reason.RENEW_REQUESTED,
         Reason.KEY_DOES_NOT_FIT,
         Reason.FIRST_ISSUE,
@@ -60,6 +59,9 @@ WELL = frozenset(
         Reason.CHAIN_NOT_TAKEN,
         Reason.REPLACEMENT_PROVIDED,
         Reason.CSR_MADE,
+        Reason.FIRMWARE_ISSUES,
+        Reason.FIRMWARE_RESTORED,
+        Reason.SHARED_AUTHORITY,
     }
 )
 

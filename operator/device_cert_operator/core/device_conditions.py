@@ -35,6 +35,7 @@ def claims(s: Situation, plan: Plan) -> tuple[Claim, ...]:
     parts = tuple(_part(kind, s, plan) for kind in PARTS)
     away = s.status.unreachable_since
     lost = away is not None and s.now - away >= STALLED_WHEN_UNREACHABLE_FOR
+    lost = lost or any(finding.person for finding in plan.findings)
     at_rest = isinstance(plan.next, Rest) and plan.next.state is not State.WAITING
     return parts + summary(_ready(parts, plan), at_rest=at_rest, stalled_early=lost)
 

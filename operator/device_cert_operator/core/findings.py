@@ -10,7 +10,7 @@ from device_cert_operator.reasons import Reason
 class Finding:
     """A gap. condition: what it makes untrue, if any. step: what would close it now. blocks: nothing after it is done.
 
-    waits: it closes by itself, in seconds.
+    waits: it closes by itself, in seconds. person: a person must act, whatever the reason means elsewhere.
     """
 
     condition: str | None
@@ -19,6 +19,7 @@ class Finding:
     step: Step | None = None
     blocks: bool = False
     waits: bool = False
+    person: bool = False
 
 
 def to_do(condition: str | None, reason: Reason, message: str, step: Step) -> Finding:
@@ -29,6 +30,11 @@ def to_do(condition: str | None, reason: Reason, message: str, step: Step) -> Fi
 def blocked(condition: str | None, reason: Reason, message: str) -> Finding:
     """A gap that nothing closes now, before which nothing else is done."""
     return Finding(condition, reason, message, blocks=True)
+
+
+def for_a_person(condition: str | None, reason: Reason, message: str) -> Finding:
+    """A gap that only a person can close."""
+    return Finding(condition, reason, message, blocks=True, person=True)
 
 
 def waiting(condition: str | None, reason: Reason, message: str) -> Finding:

@@ -34,6 +34,9 @@ class Recognition:
     learn: bool = False
 
 
+BY_DEVICE_CA = "DeviceCA"
+
+
 def keys_of(desired: DesiredDevice, status: DeviceStatus, given: tuple[Revision, ...]) -> frozenset[str]:
     """The keys by which this one device is found again: pinned, learned, and those of revisions given to it alone."""
     keys = {revision.facts.public_key_sha256 for revision in given if revision.given_to == {desired.uid}}
@@ -48,11 +51,13 @@ def recognise(
     served: Served,
     others: tuple[str, ...],
     chains_to_given_ca: bool,
+    by_firmware: bool = False,
 ) -> Recognition:
     """Judge the key of one connection.
 
     given: kept revisions whose given-to names this Device. others: names of other existing Devices that this key
-    belongs to. chains_to_given_ca: under Verified, the chain ends at the CA given and a name fits.
+    belongs to. chains_to_given_ca: under Verified, the chain ends at the CA given and a name fits. by_firmware: the
+    chain ends at the pinned CA of the firmware, and the certificate names what was dialled.
     """
     key = served.leaf.public_key_sha256
     ours = [revision for revision in given if revision.facts.public_key_sha256 == key]
@@ -75,19 +80,43 @@ def recognise(
     if key == desired.accepted_key:
         return _known("Accepted", "The device shows the key accepted by devicecert.io/accept-key.", learn=True)
     if key == status.identity.public_key_sha256:
+        if status.identity.proven_by == BY_DEVICE_CA:
+            return _by_device_ca("The device shows the key that was accepted for its firmware's CA.")
         return _known("Learned", "The device shows the key learned from it.")
-    if desired.security is Security.VERIFIED and chains_to_given_ca:
+    if desired.security is Security.VERIFIED and chains_to_given_ca and not by_firmware:
         return _known("Verified", "The device's certificate chains to the CA given, and its name fits.")
     if _may_learn(desired, status, given):
         return _known("Learned", "The device's key was learned at first sight.", learn=True)
     if desired.on_key_change is OnKeyChange.ACCEPT and desired.security is not Security.VERIFIED:
         return _known("Accepted", "The device shows a new key, accepted by onKeyChange: Accept.", learn=True)
+    accepts = desired.on_key_change is OnKeyChange.ACCEPT_DEVICE_CA or chains_to_given_ca
+    if accepts and by_firmware and _can_be_checked(desired, status):
+        return _by_device_ca("The device shows a new key, certified by the pinned CA of its firmware.", learn=True)
+    hint = _HINT if by_firmware and desired.on_key_change is OnKeyChange.REFUSE else ""
     return _unknown(
         Reason.IDENTITY_UNCONFIRMED,
         f"{served.address} shows a key that is not known ({key[:16]}…): no log-in is sent. If the device was reset or "
         f"replaced, accept it: kubectl -n {desired.key.namespace} annotate dev {desired.key.name} --overwrite "
-        f"devicecert.io/accept-key=sha256:{key}",
+        f"devicecert.io/accept-key=sha256:{key}{hint}",
     )
+
+
+_HINT = (
+    " - it may have made this key at its start, as such firmware does; spec.connection.onKeyChange: AcceptDeviceCA "
+    "accepts that each time."
+)
+
+
+def _by_device_ca(message: str, *, learn: bool = False) -> Recognition:
+    """A log-in, and never a private key: whoever takes the firmware apart can sign such a certificate."""
+    return Recognition(BY_DEVICE_CA, Reason.KEY_KNOWN, message, may_log_in=True, learn=learn)
+
+
+def _can_be_checked(desired: DesiredDevice, status: DeviceStatus) -> bool:
+    """Chaining alone is no identity: something must be known by which the log-in tells the device; no key is pinned."""
+    pins = desired.pins
+    told = pins.serial_number or pins.mac_address or status.identity.device.serial_number
+    return bool(told) and pins.public_key_sha256 is None
 
 
 def _may_learn(desired: DesiredDevice, status: DeviceStatus, given: tuple[Revision, ...]) -> bool:
@@ -120,6 +149,18 @@ def plain_http(desired: DesiredDevice) -> Recognition:
         may_log_in=True,
         may_send_key=desired.allow_plaintext_key,
     )
+
+
+def why_another(proven_by: str | None, pins: IdentityPins, known: DeviceIdentity, seen: DeviceIdentity) -> str | None:
+    """Why the device that let us in is not the one meant. Accepted for its firmware's CA, it has to say that it is."""
+    if (why := pins_broken(pins, known, seen)) is not None or proven_by != BY_DEVICE_CA:
+        return why
+    serial = pins.serial_number or known.serial_number
+    if serial and seen.serial_number != serial:
+        return f"it does not say that its serial number is {serial}"
+    if pins.mac_address and pins.mac_address.lower() not in seen.mac_addresses:
+        return f"it does not say that it has the MAC address {pins.mac_address}"
+    return None if serial or pins.mac_address else "nothing is known by which it could be told"
 
 
 def pins_broken(pins: IdentityPins, known: DeviceIdentity, seen: DeviceIdentity) -> str | None:

@@ -8,7 +8,16 @@ import hashlib
 from datetime import datetime
 
 from device_cert_operator.core.findings import Finding, blocked, to_do, waiting
-from device_cert_operator.core.model import Inventory, KeyType, NotServed, ObjectKey, Revision, StoredCertificate
+from device_cert_operator.core.identity import BY_DEVICE_CA
+from device_cert_operator.core.model import (
+    Inventory,
+    KeyType,
+    NotServed,
+    ObjectKey,
+    Revision,
+    Served,
+    StoredCertificate,
+)
 from device_cert_operator.core.one_slot import begin_in_place, has_one_slot, install_in_place, put_back
 from device_cert_operator.core.situation import Situation
 from device_cert_operator.core.status import Activating
@@ -148,6 +157,8 @@ def _why_not_install(s: Situation, turn: Revision) -> Finding | None:
             f"{failed.next_attempt_at:%Y-%m-%d %H:%M} UTC.",
         )
     if turn.has_key and s.recognition is not None and s.recognition.may_log_in and not s.recognition.may_send_key:
+        if s.recognition.proven_by == BY_DEVICE_CA:
+            return _not_known_well_enough(s)
         return blocked(
             "Secure",
             Reason.PLAINTEXT_KEY_REFUSED,
@@ -169,6 +180,17 @@ def _why_not_install(s: Situation, turn: Revision) -> Finding | None:
             "spec.privateKey.algorithm of the DeviceCertificate to Auto.",
         )
     return None
+
+
+def _not_known_well_enough(s: Situation) -> Finding:
+    key = s.served.leaf.public_key_sha256 if isinstance(s.served, Served) else ""
+    return blocked(
+        "Secure",
+        Reason.IDENTITY_UNCONFIRMED,
+        "No private key is sent to a device that is known by its firmware's CA only. If it is the one that is meant: "
+        f"kubectl -n {s.desired.key.namespace} annotate dev {s.desired.key.name} --overwrite "
+        f"devicecert.io/accept-key=sha256:{key}",
+    )
 
 
 def _takes_no_certificate() -> Finding:

@@ -403,6 +403,7 @@ class Security(StrEnum):
 class OnKeyChange(StrEnum):
     REFUSE = "Refuse"
     ACCEPT = "Accept"
+    ACCEPT_DEVICE_CA = "AcceptDeviceCA"
 
 
 class ClockPolicy(StrEnum):
@@ -559,8 +560,28 @@ class ProvidedIssuer:
     secret: str
 
 
+@dataclass(frozen=True, slots=True)
+class ConstrainedBy:
+    """The firmware's CA is given to clients below a root of ours only, for these addresses (CIDR) and no name."""
+
+    authority: str
+    permitted_ip: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceCAIssuer:
+    """The CA in the devices' firmware. sha256: its pinned fingerprint; None: nobody has looked at it yet.
+
+    ca_ref: a copy of its certificate, where devices cannot export it.
+    """
+
+    sha256: str | None = None
+    ca_ref: Reference | None = None
+    constrained_by: ConstrainedBy | None = None
+
+
 OwnCAIssuer = CASecretIssuer | AuthorityIssuer
-Issuer = OwnCAIssuer | CertManagerIssuer | ExternalIssuer | ProvidedIssuer
+Issuer = OwnCAIssuer | CertManagerIssuer | ExternalIssuer | ProvidedIssuer | DeviceCAIssuer
 
 
 @dataclass(frozen=True, slots=True)

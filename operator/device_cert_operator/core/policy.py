@@ -19,6 +19,9 @@ from device_cert_operator.core.steps import (
 from device_cert_operator.core.windows import next_window, window_open_until
 from device_cert_operator.reasons import Reason
 
+ADDRESS_CHANGE = "CertificateAddress"  # causes of reboots by which a firmware makes its certificate anew
+DATES = "CertificateDates"
+TAKEN_OFF = "CertificateTakenOff"
 REBOOTS_A_DAY = 2
 A_DAY = timedelta(days=1)
 
@@ -30,16 +33,23 @@ def held_back(step: Step, s: Situation) -> Rest | None:
         by = "the operator's dry run" if s.dry_run else "spec.management: Observe"
         return Rest(State.HELD, Reason.OBSERVE_ONLY, f"The next step would be {type(step).__name__}; {by} forbids it.")
     if isinstance(step, Reboot):
-        return _why_not_reboot(step, s)
+        return why_not_reboot(step.cause, s)
     return None
 
 
 # the restarts that are ours: a person's request waits for nothing
-_WHY = {ACTIVATION: "to serve its certificate", CHANGE_OF_ADDRESS: "to take its address"}
+_WHY = {
+    ACTIVATION: "to serve its certificate",
+    CHANGE_OF_ADDRESS: "to take its address",
+    ADDRESS_CHANGE: "to make its certificate for its address",
+    DATES: "to make its certificate with the right dates",
+    TAKEN_OFF: "to serve its own certificate again",
+}
 
 
-def _why_not_reboot(step: Reboot, s: Situation) -> Rest | None:
-    why = _WHY.get(step.cause) if step.cause != s.reboot_now else None
+def why_not_reboot(cause: str, s: Situation) -> Rest | None:
+    """Why the device is not restarted for this cause: by policy, outside of its windows, or because it did not help."""
+    why = _WHY.get(cause) if cause != s.reboot_now else None
     if why is not None and s.desired.reboot_policy is RebootPolicy.NEVER:
         return Rest(
             State.HELD,
@@ -49,11 +59,11 @@ def _why_not_reboot(step: Reboot, s: Situation) -> Rest | None:
     if why is not None and s.desired.reboot_policy is RebootPolicy.IN_WINDOW and (held := _outside_windows(why, s)):
         return held
     last = s.status.last_reboot
-    if last and last.cause == step.cause and last.count >= REBOOTS_A_DAY and s.now - (last.first_at or last.at) < A_DAY:
+    if last and last.cause == cause and last.count >= REBOOTS_A_DAY and s.now - (last.first_at or last.at) < A_DAY:
         return Rest(
             State.HELD,
             Reason.REBOOT_NEEDED,
-            f"The device was restarted {last.count} times today for {step.cause}; no more follows today.",
+            f"The device was restarted {last.count} times today for {cause}; no more follows today.",
         )
     return None
 

@@ -15,6 +15,7 @@ from device_cert_operator.core.model import (
     CertManagerIssuer,
     CSRFacts,
     DesiredCertificate,
+    DeviceCAIssuer,
     ExternalIssuer,
     KeySource,
     Names,
@@ -75,6 +76,8 @@ def issuer_name(desired: DesiredCertificate) -> str:
             return f"external ({reference.name})"
         case ProvidedIssuer(secret):
             return f"provided ({secret})"
+        case DeviceCAIssuer():
+            return "firmware CA"
         case _:
             assert_never(desired.issuer)
 
@@ -86,7 +89,7 @@ def makes_requests(desired: DesiredCertificate) -> bool:
 
 def signs_itself(desired: DesiredCertificate) -> bool:
     """Whether the CA is ours: then names and dates are ours as well, whatever a CSR says."""
-    return not isinstance(desired.issuer, CertManagerIssuer | ExternalIssuer | ProvidedIssuer)
+    return not isinstance(desired.issuer, CertManagerIssuer | ExternalIssuer | ProvidedIssuer | DeviceCAIssuer)
 
 
 def why_stale(

@@ -10,6 +10,7 @@ from device_cert_operator.core.model import (
     Capabilities,
     CSRRequest,
     DesiredDevice,
+    DeviceCAIssuer,
     DeviceReport,
     Inventory,
     NotServed,
@@ -35,11 +36,28 @@ class CSRWanted:
 
 
 @dataclass(frozen=True, slots=True)
+class FirmwareWanted:
+    """The certificate that the device's firmware makes is the one wanted.
+
+    known: the pinned CA's certificate is at hand. problem: why the copy of it cannot be used. own: what is served was
+    signed by the pinned CA. published: clients find it, in the form wanted; unpublishable: why they cannot.
+    """
+
+    issuer: DeviceCAIssuer
+    known: bool = False
+    problem: OperatorError | None = None
+    own: bool = False
+    published: bool = False
+    unpublishable: OperatorError | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Assignment:
     """What the Device's DeviceCertificate wants of it.
 
     turn: the revision that the device may install now. kept: all revisions that still exist, by number.
-    csr: the CSR that it is asked for. allow_gap: nothing of ours may be served for a moment.
+    csr: the CSR that it is asked for. allow_gap: nothing of ours may be served for a moment. firmware: instead of a
+    revision, what the firmware makes.
     """
 
     owner: OwnerRef
@@ -48,6 +66,7 @@ class Assignment:
     kept: tuple[Revision, ...] = ()
     csr: CSRWanted | None = None
     allow_gap: bool = False
+    firmware: FirmwareWanted | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +114,10 @@ class Situation:
     @property
     def turn(self) -> Revision | None:
         return self.assignment.turn if self.assignment else None
+
+    @property
+    def firmware(self) -> FirmwareWanted | None:
+        return self.assignment.firmware if self.assignment else None
 
     @property
     def served_fingerprint(self) -> str | None:

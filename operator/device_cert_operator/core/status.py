@@ -51,7 +51,7 @@ class AddressStatus:
 class IdentityStatus:
     """device: what it said after log-in. public_key_sha256: the learned or accepted key (not those of our revisions).
 
-    proven_by: `Revision`, `Pin`, `Learned`, `Accepted`, `Verified` or None while unproven.
+    proven_by: `Revision`, `Pin`, `Learned`, `Accepted`, `DeviceCA`, `Verified` or None while unproven.
     """
 
     device: DeviceIdentity = DeviceIdentity()
@@ -126,6 +126,19 @@ class RebootStatus:
 
 
 @dataclass(frozen=True, slots=True)
+class FirmwareCAStatus:
+    """The CA that the device exported last. config_map: where it is published; empty while it is not.
+
+    shared: another device of the namespace had the same one then.
+    """
+
+    fingerprint: str
+    subject: str = ""
+    config_map: str = ""
+    shared: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class OwnerRef:
     """The DeviceCertificate that holds this Device."""
 
@@ -156,6 +169,7 @@ class DeviceStatus:
     credentials: CredentialsState = CredentialsState()
     handled_reboot: str | None = None
     last_reboot: RebootStatus | None = None
+    firmware_ca: FirmwareCAStatus | None = None
     unreachable_since: datetime | None = None
     conditions: tuple[Condition, ...] = field(default=())
 

@@ -136,6 +136,21 @@ class ForgetPrevious:
     """Nothing of the previous revision is left on the device."""
 
 
+@dataclass(frozen=True, slots=True)
+class ExportCA:
+    """Ask the device for the certificate of the CA in its firmware."""
+
+
+@dataclass(frozen=True, slots=True)
+class PublishCA:
+    """Put the pinned CA where clients find it: the ConfigMap `<device>-ca`."""
+
+
+@dataclass(frozen=True, slots=True)
+class ForgetRevisions:
+    """The firmware's certificate is served again: no revision is on the device any more."""
+
+
 Step = (
     Locate
     | LookAtDeclared
@@ -157,18 +172,15 @@ Step = (
     | RecordFailed
     | Remove
     | ForgetPrevious
+    | ExportCA
+    | PublishCA
+    | ForgetRevisions
 )
 
 # after these, what the last handshake showed still holds
 LEAVES_SIGHT = (
-    LookAtDeclared,
-    LogIn,
-    ReadInventory,
-    RecordReboot,
-    BeginActivation,
-    RecordInstalled,
-    RecordFailed,
-    ForgetPrevious,
+    *(LookAtDeclared, LogIn, ReadInventory, RecordReboot, BeginActivation, RecordInstalled, RecordFailed),
+    *(ForgetPrevious, ExportCA, PublishCA, ForgetRevisions),
 )
 CHANGES_DEVICE = (Reboot, SetClock, UseNTP, SetAddress, EnableHTTPS, MakeDeviceCSR, Install, Activate, Remove)
 

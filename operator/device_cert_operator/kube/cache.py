@@ -7,17 +7,14 @@ from collections import defaultdict
 from dataclasses import replace
 from enum import Enum, auto
 
-from device_cert_operator.core.authority_model import AuthorityStatus
 from device_cert_operator.core.model import (
     AuthorityIssuer,
     CASecretIssuer,
-    ExternalIssuer,
     Issuer,
     ObjectKey,
-    ProvidedIssuer,
     Revision,
 )
-from device_cert_operator.core.status import CertificateStatus, DeviceStatus
+from device_cert_operator.kube.relations import constraint_of, matters, signs, source_of, turns
 from device_cert_operator.kube.revisions import secret_view
 from device_cert_operator.kube.views import (
     OWNER_NAME,
@@ -61,6 +58,8 @@ class Cache:
         self._given: dict[tuple[str, str], set[SecretKey]] = defaultdict(set)
         self._revision_keys: dict[str, set[SecretKey]] = defaultdict(set)
         self._learned: dict[str, set[ObjectKey]] = defaultdict(set)
+        self._firmware_cas: dict[tuple[str, str], set[ObjectKey]] = defaultdict(set)
+        self._by_constraint: dict[tuple[str, str], set[ObjectKey]] = defaultdict(set)
         self._uids: dict[str, ObjectKey] = {}
 
     # ------------------------------------------------------------------------------------------ reading
@@ -92,6 +91,19 @@ class Cache:
     def secret(self, namespace: str, name: str, kind: str = "Secret") -> SecretView | None:
         """A labelled Secret or ConfigMap."""
         return self._secrets.get((kind, namespace, name))
+
+    def sharing_firmware_ca(self, key: ObjectKey, fingerprint: str, serial_number: str) -> str | None:
+        """A device with another serial number in this namespace with this CA in its firmware, if there is one."""
+        if serial_number:
+            for one in self._firmware_cas.get((key.namespace, fingerprint), ()):
+                other = self._devices[one].status.identity.device.serial_number
+                if one != key and other and other != serial_number:
+                    return one.name
+        return None
+
+    def constrained_by(self, namespace: str, authority: str) -> tuple[ObjectKey, ...]:
+        """The DeviceCertificates whose firmware CA this CertificateAuthority constrains."""
+        return tuple(self._by_constraint.get((namespace, authority), ()))
 
     def certificates_listing(self, namespace: str, device: str) -> tuple[CertificateView, ...]:
         """The DeviceCertificates that list this Device, by name."""
@@ -224,9 +236,11 @@ class Cache:
             self._by_login[view.key.namespace, view.desired.credentials_secret].add(view.key)
         if view.status.identity.public_key_sha256:
             self._learned[view.status.identity.public_key_sha256].add(view.key)
+        if view.status.firmware_ca is not None:
+            self._firmware_cas[view.key.namespace, view.status.firmware_ca.fingerprint].add(view.key)
         if old is None or old.uid != view.uid or old.desired != view.desired:
             return Change.SPEC
-        return Change.STATUS if _matters(old.status) != _matters(view.status) else Change.NONE
+        return Change.STATUS if matters(old.status) != matters(view.status) else Change.NONE
 
     def _apply_certificate(self, view: CertificateView) -> Change:
         old = self._certificates.get(view.key)
@@ -236,18 +250,20 @@ class Cache:
             for device in view.desired.devices:
                 self._listing[view.key.namespace, device].add(view.key)
             self._by_issuer[view.key.namespace, view.desired.issuer].add(view.key)
-            if (source := _source_of(view.desired.issuer)) is not None:
+            if (source := source_of(view.desired.issuer)) is not None:
                 self._by_source[view.key.namespace, *source].add(view.key)
+            if (authority := constraint_of(view.desired.issuer)) is not None:
+                self._by_constraint[view.key.namespace, authority].add(view.key)
         if old is None or old.uid != view.uid or old.desired != view.desired:
             return Change.SPEC
-        return Change.STATUS if _turns(old.status) != _turns(view.status) else Change.NONE
+        return Change.STATUS if turns(old.status) != turns(view.status) else Change.NONE
 
     def _apply_authority(self, view: AuthorityView) -> Change:
         old = self._authorities.get(view.key)
         self._authorities[view.key] = view
         if old is None or old.uid != view.uid or old.desired != view.desired:
             return Change.SPEC
-        return Change.STATUS if _signs(old.status) != _signs(view.status) else Change.NONE
+        return Change.STATUS if signs(old.status) != signs(view.status) else Change.NONE
 
     def _apply_secret(self, view: SecretView) -> Change:
         key = (view.kind, view.namespace, view.name)
@@ -275,6 +291,8 @@ class Cache:
             _discard(self._by_login, (key.namespace, view.desired.credentials_secret), key)
         if view.status.identity.public_key_sha256:
             _discard(self._learned, view.status.identity.public_key_sha256, key)
+        if view.status.firmware_ca is not None:
+            _discard(self._firmware_cas, (key.namespace, view.status.firmware_ca.fingerprint), key)
         return True
 
     def _drop_certificate(self, key: ObjectKey) -> bool:
@@ -285,8 +303,10 @@ class Cache:
             for device in view.desired.devices:
                 _discard(self._listing, (key.namespace, device), key)
             _discard(self._by_issuer, (key.namespace, view.desired.issuer), key)
-            if (source := _source_of(view.desired.issuer)) is not None:
+            if (source := source_of(view.desired.issuer)) is not None:
                 _discard(self._by_source, (key.namespace, *source), key)
+            if (authority := constraint_of(view.desired.issuer)) is not None:
+                _discard(self._by_constraint, (key.namespace, authority), key)
         return True
 
     def _drop_secret(self, key: SecretKey) -> bool:
@@ -301,44 +321,6 @@ class Cache:
             for uid in revision.given_to:
                 _discard(self._given, (view.namespace, uid), key)
         return True
-
-
-def _source_of(issuer: Issuer) -> tuple[str, str] | None:
-    """(kind, name) of the object by which a certificate comes from outside."""
-    match issuer:
-        case ExternalIssuer(reference):
-            return reference.kind, reference.name
-        case ProvidedIssuer(secret):
-            return "Secret", secret
-        case _:
-            return None
-
-
-def _matters(status: DeviceStatus) -> tuple[object, ...]:
-    """What a DeviceCertificate reads of a Device."""
-    return (
-        status.address.current,
-        status.capabilities,
-        status.revision,
-        status.certificate_ref,
-        status.served.fingerprint if status.served else None,
-        tuple((one.type, one.status, one.reason) for one in status.conditions),
-    )
-
-
-def _turns(status: CertificateStatus) -> tuple[object, ...]:
-    """What a Device reads of a DeviceCertificate."""
-    return *((member.name, member.turn) for member in status.members), status.request
-
-
-def _signs(status: AuthorityStatus) -> tuple[object, ...]:
-    """What a DeviceCertificate reads of a CertificateAuthority."""
-    rotation = status.rotation
-    return (
-        status.certificate.fingerprint if status.certificate else None,
-        (rotation.phase, rotation.fingerprint) if rotation else None,
-        tuple((one.status, one.reason) for one in status.conditions if one.type == "Ready"),
-    )
 
 
 def _family(view: SecretView) -> tuple[str, str]:

@@ -13,9 +13,10 @@ from device_cert_operator.kube.client import MERGE, Requests
 from device_cert_operator.kube.intake import Intake
 from device_cert_operator.kube.revisions import decode, encode
 from device_cert_operator.kube.secrets import object_path
-from device_cert_operator.kube.views import OWNER_UID, SHAPE, USE, AuthorityView, Object
+from device_cert_operator.kube.views import OWNER_UID, SHAPE, USE, AuthorityView, DeviceView, Object
 from device_cert_operator.reasons import Reason
 
+_NAMES_IT = "CertificateAuthority"  # its spec says how the ConfigMap is called
 NEW_BY_OLD, OLD_BY_NEW = "new-by-old.crt", "old-by-new.crt"
 
 
@@ -105,13 +106,32 @@ class Roots:
             await self._requests.call("DELETE", object_path("Secret", namespace, name), body=body)
         self._intake.gone("Secret", namespace, name)
 
-    async def write_bundle(self, owner: AuthorityView, name: str, content: dict[str, dict[str, str]]) -> None:
+    async def read_bundle(self, namespace: str, name: str) -> dict[str, bytes]:
+        """What a trust ConfigMap holds as text; nothing where there is none. Raises ClusterError."""
+        try:
+            found = await self._requests.call("GET", object_path("ConfigMap", namespace, name))
+        except NotFound:
+            return {}
+        return {key: str(text).encode() for key, text in (found.get("data") or {}).items()}
+
+    async def write_bundle(
+        self,
+        owner: AuthorityView | DeviceView,
+        name: str,
+        content: dict[str, dict[str, str]],
+        annotations: dict[str, str] | None = None,
+    ) -> None:
         """Make the ConfigMap hold exactly this. content: as `trust_content` gives it.
 
         Raises MissingReference (ConfigMapNotOurs) where there is somebody else's, Conflict, ClusterError.
         """
         namespace = owner.key.namespace
-        meta: dict[str, Any] = {"name": name, "namespace": namespace, "labels": {USE: "trust"}}
+        meta: dict[str, Any] = {
+            "name": name,
+            "namespace": namespace,
+            "labels": {USE: "trust"},
+            "annotations": annotations or {},
+        }
         manifest = {
             "apiVersion": "v1",
             "kind": "ConfigMap",
@@ -123,19 +143,30 @@ class Roots:
         except Conflict:
             there = await self._requests.call("GET", object_path("ConfigMap", namespace, name))
             if owner.uid not in {one.get("uid") for one in there["metadata"].get("ownerReferences") or ()}:
+                another = ", or name another in spec.trustBundle.configMapName" if owner.key.kind == _NAMES_IT else ""
                 raise MissingReference(
-                    f"ConfigMap {namespace}/{name} exists and is not ours: delete it, or name another in "
-                    "spec.trustBundle.configMapName.",
+                    f"ConfigMap {namespace}/{name} exists and is not ours: delete it{another}.",
                     reason=Reason.CONFIG_MAP_NOT_OURS,
                     retry=Retry.ON_CHANGE,
                 ) from None
-            made = await self._repair(namespace, name, there, content)
+            made = await self._repair(namespace, name, there, content, annotations or {})
         self._intake.take({"kind": "ConfigMap"} | made)
 
-    async def _repair(self, namespace: str, name: str, there: Object, content: dict[str, dict[str, str]]) -> Object:
+    async def _repair(
+        self,
+        namespace: str,
+        name: str,
+        there: Object,
+        content: dict[str, dict[str, str]],
+        annotations: dict[str, str],
+    ) -> Object:
         """What somebody added goes, what was changed comes back."""
         body: Object = {
-            "metadata": {"resourceVersion": there["metadata"]["resourceVersion"], "labels": {USE: "trust"}},
+            "metadata": {
+                "resourceVersion": there["metadata"]["resourceVersion"],
+                "labels": {USE: "trust"},
+                "annotations": annotations,
+            },
         }
         for part, values in content.items():
             extra: dict[str, None] = {key: None for key in there.get(part) or {} if key not in values}
@@ -178,7 +209,7 @@ def _root_secret(found: Object) -> RootSecret:
     )
 
 
-def _owner_reference(owner: AuthorityView) -> dict[str, Any]:
+def _owner_reference(owner: AuthorityView | DeviceView) -> dict[str, Any]:
     return {
         "apiVersion": f"{GROUP}/{VERSION}",
         "kind": owner.key.kind,

@@ -34,9 +34,15 @@ def after_authority(cache: Cache, key: ObjectKey, change: Change) -> list[Object
         case Change.NONE:
             return []
         case Change.STATUS:
-            return list(cache.using_authority(key.namespace, key.name))
+            return [*cache.using_authority(key.namespace, key.name), *_constrained(cache, key)]
         case Change.SPEC:
-            return [key, *cache.using_authority(key.namespace, key.name)]
+            return [key, *cache.using_authority(key.namespace, key.name), *_constrained(cache, key)]
+
+
+def _constrained(cache: Cache, authority: ObjectKey) -> list[ObjectKey]:
+    """The Devices that publish their firmware's CA below this root."""
+    keys = cache.constrained_by(authority.namespace, authority.name)
+    return [device for key in keys for device in device_keys_of(cache.certificate(key))]
 
 
 def _rotating(cache: Cache, namespace: str) -> list[ObjectKey]:
@@ -82,7 +88,7 @@ def after_secret(cache: Cache, view: SecretView, change: Change) -> list[ObjectK
         case "ca":
             return [*cache.using_ca(namespace, name), *_with_secret(cache, view)]
         case "trust":
-            return _with_secret(cache, view)
+            return [*_with_secret(cache, view), *_publisher(cache, view)]
         case "revision":
             return [*_owners(cache, view), *_rotating(cache, namespace)]
         case "copy" | "pending-key":
@@ -91,12 +97,20 @@ def after_secret(cache: Cache, view: SecretView, change: Change) -> list[ObjectK
             owners = _owners(cache, view)
             return [*owners, *(key for owner in owners for key in device_keys_of(cache.certificate(owner)))]
         case "certificate":
+            waiting = cache.waiting_for(namespace, view.kind, name)
             return [
-                *cache.waiting_for(namespace, view.kind, name),
+                *waiting,
+                *(device for key in waiting for device in device_keys_of(cache.certificate(key))),
                 *(one.key for one in cache.all_devices() if _reads(one.desired, view)),
             ]
         case _:
             return [one.key for one in cache.all_devices() if _reads(one.desired, view)]
+
+
+def _publisher(cache: Cache, view: SecretView) -> list[ObjectKey]:
+    """The Device that publishes its firmware's CA there."""
+    key = ObjectKey("Device", view.namespace, view.name.removesuffix("-ca"))
+    return [key] if view.name.endswith("-ca") and cache.device(key) is not None else []
 
 
 def _owners(cache: Cache, view: SecretView) -> list[ObjectKey]:

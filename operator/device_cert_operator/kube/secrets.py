@@ -1,5 +1,6 @@
 """Secrets: read only where their owner agreed by a label, written only where they are ours."""
 
+import base64
 import contextlib
 import hashlib
 from dataclasses import dataclass, field
@@ -81,6 +82,22 @@ class Secrets:
                 reason=Reason.SECRET_INCOMPLETE,
             )
         return pem_to_ders(data)
+
+    async def read_certificates(self, namespace: str, reference: Reference) -> tuple[bytes, ...]:
+        """The certificates (DER) of a ConfigMap or Secret that its owner shared, written as PEM or DER.
+
+        Raises MissingReference, ProtocolViolation (CertificateUnreadable), ClusterError.
+        """
+        found = await self._shared(reference, namespace, "certificate", Reason.CONFIG_MAP_MISSING)
+        key = reference.key or "ca.crt"
+        binary = (found.get("binaryData") or {}).get(key)
+        data = base64.b64decode(binary) if binary is not None else decode(found, key)
+        if not data:
+            raise MissingReference(
+                f"{reference.kind} {namespace}/{reference.name} has no key {key}: add the CA certificate.",
+                reason=Reason.SECRET_INCOMPLETE,
+            )
+        return pem_to_ders(data) if b"-----BEGIN" in data else (data,)
 
     async def read_returned(self, namespace: str, reference: Reference) -> tuple[bytes, bytes | None] | None:
         """What an outside CA signed: (chain, the CA where it is given) as PEM; None when nothing is there yet.

@@ -24,6 +24,7 @@ GIVEN_TO = "devicecert.io/given-to"
 DEVICE_UID = "devicecert.io/device-uid"
 KEY_SHA256 = "devicecert.io/key-sha256"
 SHAPE = "devicecert.io/shape"
+CONTENT = "devicecert.io/content-sha256"
 
 
 @dataclass(frozen=True, slots=True)

@@ -65,6 +65,19 @@ def cross_sign(subject_der: bytes, signer: Authority) -> bytes:
 
     Valid while both are; pathlen 0. The leaves below the root then also chain to the signer.
     """
+    return _cross_sign(subject_der, signer, _found(load(subject_der), x509.NameConstraints))
+
+
+def constrain(foreign_der: bytes, signer: Authority, permitted_ip: tuple[str, ...]) -> bytes:
+    """The DER of a certificate by `signer` over somebody else's CA, good for these addresses (CIDR) and no DNS name.
+
+    Who trusts the signer's root, and has this certificate, accepts what the CA signed for those addresses alone
+    (RFC 5280, section 4.2.1.10). Valid while both are; pathlen 0.
+    """
+    return _cross_sign(foreign_der, signer, _extension(NameConstraints(excluded_dns=("",), permitted_ip=permitted_ip)))
+
+
+def _cross_sign(subject_der: bytes, signer: Authority, constraints: x509.NameConstraints | None) -> bytes:
     root, issuer = load(subject_der), load(signer.certificate_der)
     builder = (
         x509.CertificateBuilder()
@@ -79,7 +92,7 @@ def cross_sign(subject_der: bytes, signer: Authority) -> bytes:
         .add_extension(_key_identifier(root), critical=False)
         .add_extension(authority_key_identifier(issuer, signer.key), critical=False)
     )
-    if (constraints := _found(root, x509.NameConstraints)) is not None:
+    if constraints is not None:
         builder = builder.add_extension(constraints, critical=True)
     return builder.sign(signer.key.key, hash_for(signer.key.key)).public_bytes(serialization.Encoding.DER)
 

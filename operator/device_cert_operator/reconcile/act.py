@@ -21,12 +21,15 @@ from device_cert_operator.core.steps import (
     BeginActivation,
     BeginRollBack,
     EnableHTTPS,
+    ExportCA,
     ForgetPrevious,
+    ForgetRevisions,
     Install,
     Locate,
     LogIn,
     LookAtDeclared,
     MakeDeviceCSR,
+    PublishCA,
     ReadInventory,
     Reboot,
     RecordFailed,
@@ -54,6 +57,8 @@ from device_cert_operator.kube.views import CertificateView
 from device_cert_operator.pki.csr import csr_to_pem, read_csr
 from device_cert_operator.reasons import Reason
 from device_cert_operator.reconcile.asking import ask
+from device_cert_operator.reconcile.confirm import confirm
+from device_cert_operator.reconcile.firmware import export_ca, forget_revisions, publish_ca
 from device_cert_operator.reconcile.placement import go_to_declared, look_at_declared, set_address
 from device_cert_operator.reconcile.visit import Visit
 
@@ -62,7 +67,7 @@ A_DAY = timedelta(days=1)
 
 async def act(step: Step, situation: Situation, visit: Visit) -> None:
     """Carry out one step. Raises OperatorError; what is only an observation (a refused log-in) is kept as a value."""
-    if isinstance(step, (*CHANGES_DEVICE, BeginActivation, BeginRollBack)):
+    if isinstance(step, (*CHANGES_DEVICE, BeginActivation, BeginRollBack, PublishCA)):
         await confirm(visit, situation)
     match step:
         case Locate():
@@ -85,9 +90,7 @@ async def act(step: Step, situation: Situation, visit: Visit) -> None:
         case SetAddress(address):
             await set_address(visit, situation, address)
         case EnableHTTPS():
-            await ask(visit, situation, "enable_https", lambda driver: driver.enable_https())
-            visit.tell("Normal", Reason.HTTPS_ENABLED, "HTTPS was switched on.")
-            visit.look_again()
+            await _enable_https(visit, situation)
         case MakeDeviceCSR(number, request):
             await _make_csr(visit, situation, number, request)
         case WithdrawCSR():
@@ -108,34 +111,15 @@ async def act(step: Step, situation: Situation, visit: Visit) -> None:
             await _remove(visit, situation, handle, alias)
         case ForgetPrevious():
             visit.status = replace(visit.status, revision=replace(visit.status.revision, previous=None))
+        case ForgetRevisions():
+            forget_revisions(visit)
+        case ExportCA():
+            await export_ca(visit, situation, lambda: ask(visit, situation, "export_ca", lambda one: one.export_ca()))
+        case PublishCA():
+            await publish_ca(visit, situation)
         case _:
             assert_never(step)
     visit.done.add(type(step))
-
-
-async def confirm(visit: Visit, situation: Situation) -> None:
-    """Read live what asks for a change: still there, unchanged, not paused, and the turn still given.
-
-    Raises Conflict when anything differs from what the decision was made of.
-    """
-    live = await visit.tools.cluster.get_device(visit.view.key)
-    if live is None or live.uid != visit.view.uid or live.desired is None:
-        raise Conflict(f"{visit.view.key} was deleted or replaced; nothing is changed on the device.")
-    if live.desired != visit.desired:
-        raise Conflict(f"{visit.view.key} was edited meanwhile; the new spec is read first.")
-    assignment = situation.assignment
-    if assignment is None or (assignment.turn is None and assignment.csr is None):
-        return
-    key = replace(visit.view.key, kind="DeviceCertificate", name=assignment.owner.name)
-    holder = await visit.tools.cluster.get_certificate(key)
-    if holder is None or holder.uid != assignment.owner.uid:
-        raise Conflict(f"{key} was deleted or replaced; nothing is changed on the device.")
-    member = next((one for one in holder.status.members if one.name == visit.view.key.name), None)
-    if assignment.turn is not None and (member is None or member.turn != assignment.turn.number):
-        raise Conflict(f"{key} no longer gives {visit.view.key.name} revision {assignment.turn.number}.")
-    asked = holder.status.request.number if holder.status.request else None
-    if assignment.csr is not None and asked != assignment.csr.number:
-        raise Conflict(f"{key} no longer asks {visit.view.key.name} for CSR {assignment.csr.number}.")
 
 
 # ------------------------------------------------------------------------------- looking and logging in
@@ -188,7 +172,8 @@ async def _log_in(visit: Visit, situation: Situation) -> None:
     if situation.recognition is None or not isinstance(situation.served, Served):
         return
     known = visit.status.identity
-    if identity.pins_broken(visit.desired.pins, known.device, report.identity) is not None:
+    proven_by = situation.recognition.proven_by
+    if identity.why_another(proven_by, visit.desired.pins, known.device, report.identity) is not None:
         return
     learned = situation.served.leaf.public_key_sha256 if situation.recognition.learn else known.public_key_sha256
     visit.status = replace(
@@ -197,7 +182,7 @@ async def _log_in(visit: Visit, situation: Situation) -> None:
             known,
             device=report.identity,
             public_key_sha256=learned,
-            proven_by=situation.recognition.proven_by,
+            proven_by=proven_by,
         ),
     )
 
@@ -214,6 +199,12 @@ async def _set_clock(visit: Visit, situation: Situation) -> None:
     visit.look_again()
 
 
+async def _enable_https(visit: Visit, situation: Situation) -> None:
+    await ask(visit, situation, "enable_https", lambda driver: driver.enable_https())
+    visit.tell("Normal", Reason.HTTPS_ENABLED, "HTTPS was switched on.")
+    visit.look_again()
+
+
 async def _use_ntp(visit: Visit, situation: Situation) -> None:
     report, servers = situation.report, visit.desired.ntp_servers
     if report is None:
@@ -224,7 +215,10 @@ async def _use_ntp(visit: Visit, situation: Situation) -> None:
 
 
 async def _reboot(visit: Visit, situation: Situation, cause: str) -> None:
-    """The reboot is remembered before it is asked for, so that a crash cannot make it two."""
+    """The reboot is remembered before it is asked for, so that a crash cannot make it two.
+
+    So is where the device is: it may come back with a key by which it cannot be found again.
+    """
     now, last = visit.tools.clock.now(), visit.status.last_reboot
     again = last is not None and last.cause == cause and now - (last.first_at or last.at) < A_DAY
     entry = RebootStatus(
@@ -234,7 +228,8 @@ async def _reboot(visit: Visit, situation: Situation, cause: str) -> None:
         first_at=(last.first_at or last.at) if again and last else now,
     )
     visit.reboot_now = None
-    await visit.save(replace(visit.status, last_reboot=entry))
+    here = replace(visit.status.address, declared=visit.desired.host, current=visit.address)
+    await visit.save(replace(visit.status, last_reboot=entry, address=here))
     await ask(visit, situation, "reboot", lambda driver: driver.reboot())
     visit.tell("Normal", Reason.REBOOTED, f"The device was asked to restart ({cause[:64]}).")
     await visit.close_session()

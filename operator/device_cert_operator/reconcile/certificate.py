@@ -21,12 +21,18 @@ from device_cert_operator.core.certificate import (
 from device_cert_operator.core.certificate_conditions import certificate_claims
 from device_cert_operator.core.conditions import merge
 from device_cert_operator.core.device_conditions import events_between
+from device_cert_operator.core.firmware_certificate import (
+    decide_firmware,
+    earliest_served,
+    firmware_claims,
+    is_firmware,
+)
 from device_cert_operator.core.installation import key_type_of
 from device_cert_operator.core.model import ObjectKey
 from device_cert_operator.core.requests import issuer_name, signs_itself
 from device_cert_operator.core.schedule import TURN_LASTS, effective_renew_before, poll_after
 from device_cert_operator.core.schedule import retry_after as wait_after
-from device_cert_operator.core.status import DeviceStatus, EffectiveStatus
+from device_cert_operator.core.status import CertificateStatus, DeviceStatus, EffectiveStatus
 from device_cert_operator.core.steps import Rest
 from device_cert_operator.errors import NotFound, OperatorError
 from device_cert_operator.kube.csrs import key_name
@@ -58,7 +64,7 @@ async def reconcile(key: ObjectKey, tools: Tools) -> timedelta | None:
 async def settle(this: Round) -> tuple[CertificateSituation, CertificatePlan]:
     """Observe, decide, take one step, look again."""
     situation = await observe(this)
-    plan = decide_certificate(situation)
+    plan = _decide(situation)
     for _ in range(STEPS_A_PASS):
         if isinstance(plan.next, Rest):
             break
@@ -69,8 +75,12 @@ async def settle(this: Round) -> tuple[CertificateSituation, CertificatePlan]:
             count_failure(this, plan.next, error)
             break
         situation = await observe(this)
-        plan = decide_certificate(situation)
+        plan = _decide(situation)
     return situation, plan
+
+
+def _decide(situation: CertificateSituation) -> CertificatePlan:
+    return decide_firmware(situation) if is_firmware(situation) else decide_certificate(situation)
 
 
 # --------------------------------------------------------------------------------------------- observe
@@ -141,6 +151,9 @@ async def _authority_state(this: Round) -> AuthorityState:
 
 async def _report(this: Round, s: CertificateSituation, plan: CertificatePlan) -> None:
     """Write the status once, and tell of transitions."""
+    if is_firmware(s):
+        await _write(this, _firmware_status(this, s, plan))
+        return
     wanted = s.wanted
     before = this.status
     facts = wanted.facts if wanted else None
@@ -161,6 +174,26 @@ async def _report(this: Round, s: CertificateSituation, plan: CertificatePlan) -
         renewal_at=renewal_at(this.desired, wanted) if wanted else None,
         conditions=merge(before.conditions, certificate_claims(s, plan, this.failure), this.desired.generation, s.now),
     )
+    await _write(this, status)
+
+
+def _firmware_status(this: Round, s: CertificateSituation, plan: CertificatePlan) -> CertificateStatus:
+    """No revision, no renewal; certificate: what the devices serve, the one that ends first."""
+    before = this.status
+    return replace(
+        before,
+        observed_generation=this.desired.generation,
+        revision=0,
+        certificate=earliest_served(s),
+        effective=None,
+        members=plan.members,
+        renewal_at=None,
+        conditions=merge(before.conditions, firmware_claims(s, plan), this.desired.generation, s.now),
+    )
+
+
+async def _write(this: Round, status: CertificateStatus) -> None:
+    before = this.status
     try:
         await this.save(status)
     except NotFound:

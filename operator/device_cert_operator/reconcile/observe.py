@@ -9,6 +9,7 @@ from device_cert_operator.core.installation import alias_prefix
 from device_cert_operator.core.model import (
     Capabilities,
     CSRRequest,
+    DeviceCAIssuer,
     KeySource,
     KeyType,
     NotServed,
@@ -19,13 +20,14 @@ from device_cert_operator.core.model import (
 )
 from device_cert_operator.core.profile import csr_subject
 from device_cert_operator.core.schedule import backoff_for
-from device_cert_operator.core.situation import Assignment, CSRWanted, Situation
+from device_cert_operator.core.situation import Assignment, CSRWanted, FirmwareWanted, Situation
 from device_cert_operator.core.status import OwnerRef
 from device_cert_operator.core.verdict import Verdict, judge
 from device_cert_operator.errors import InvalidSpec, OperatorError
 from device_cert_operator.kube.csrs import csr_name
 from device_cert_operator.kube.views import DEVICE_UID, NUMBER, CertificateView, DeviceView
 from device_cert_operator.pki.verify import links
+from device_cert_operator.reconcile.firmware import look_at_firmware
 from device_cert_operator.reconcile.placement import changing_now
 from device_cert_operator.reconcile.tools import Tools
 from device_cert_operator.reconcile.visit import Visit
@@ -35,7 +37,8 @@ async def observe(visit: Visit) -> Situation:
     """Look once: shake hands at the address, unless nothing has happened since; recognise who answers, judge it."""
     desired, tools = visit.desired, visit.tools
     served = visit.sight = visit.sight or await _look(visit)
-    assignment = assignment_of(visit.view, tools)
+    firmware = await look_at_firmware(visit, served, assignment_of(visit.view, tools))
+    assignment = firmware.assignment
     plain = isinstance(served, NotServed) and await _plain_answers(visit)
     now = tools.clock.now()
     return Situation(
@@ -44,8 +47,8 @@ async def observe(visit: Visit) -> Situation:
         now=now,
         address=visit.address,
         served=served,
-        recognition=await _recognise(visit, served, plain_answers=plain),
-        verdict=_verdict(visit, served, assignment),
+        recognition=await _recognise(visit, served, plain_answers=plain, by_firmware=firmware.names_address),
+        verdict=firmware.verdict or _verdict(visit, served, assignment),
         plain_answers=plain,
         report=visit.report,
         login_error=visit.login_error,
@@ -112,6 +115,10 @@ def assignment_of(view: DeviceView, tools: Tools) -> Assignment | None:
 
 def _assignment(view: DeviceView, holder: CertificateView, tools: Tools) -> Assignment:
     kept = tools.cache.revisions(view.key.namespace, holder.uid)
+    if holder.desired is not None and isinstance(holder.desired.issuer, DeviceCAIssuer):
+        return Assignment(
+            OwnerRef(holder.key.name, holder.uid), kept=kept, firmware=FirmwareWanted(holder.desired.issuer)
+        )
     member = next((one for one in holder.status.members if one.name == view.key.name), None)
     turn = next(
         (
@@ -164,7 +171,9 @@ async def _plain_answers(visit: Visit) -> bool:
     return isinstance(there, Served) or there.answers
 
 
-async def _recognise(visit: Visit, served: Served | NotServed, *, plain_answers: bool) -> Recognition | None:
+async def _recognise(
+    visit: Visit, served: Served | NotServed, *, plain_answers: bool, by_firmware: bool
+) -> Recognition | None:
     desired = visit.desired
     if isinstance(served, NotServed):
         if _may_be_plain(visit) and plain_answers:
@@ -172,7 +181,7 @@ async def _recognise(visit: Visit, served: Served | NotServed, *, plain_answers:
         return None
     others = visit.tools.cache.others_with_key(served.leaf.public_key_sha256, visit.view.uid)
     recognition = identity.recognise(
-        desired, visit.status, _given(visit), served, others, await _chains_to_given_ca(visit, served)
+        desired, visit.status, _given(visit), served, others, await _chains_to_given_ca(visit, served), by_firmware
     )
     unknown = not recognition.may_log_in and not others
     if unknown and _may_be_plain(visit):

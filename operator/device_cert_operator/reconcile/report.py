@@ -8,7 +8,8 @@ from device_cert_operator.core.conditions import merge, no, summary
 from device_cert_operator.core.decide import Plan
 from device_cert_operator.core.device_conditions import claims, events_between
 from device_cert_operator.core.findings import Finding
-from device_cert_operator.core.identity import pins_broken
+from device_cert_operator.core.firmware import EXPORTS
+from device_cert_operator.core.identity import why_another
 from device_cert_operator.core.model import CertificateFacts, DeviceReport, Served
 from device_cert_operator.core.schedule import ON_CHANGE_POLL
 from device_cert_operator.core.situation import Situation
@@ -59,6 +60,10 @@ _ABOUT_THE_CERTIFICATE = frozenset(
         Reason.UNSUPPORTED,
         Reason.NOT_SERVED,
         Reason.PLAINTEXT_KEY_REFUSED,
+        Reason.CONFIG_MAP_NOT_OURS,
+        Reason.NAME_NOT_ALLOWED,
+        Reason.AUTHORITY_MISSING,
+        Reason.AUTHORITY_NOT_READY,
     }
 )
 
@@ -94,7 +99,9 @@ def _address_status(s: Situation, report_of: DeviceReport | None, *, proven: boo
 
 
 def _identity_holds(s: Situation) -> bool:
-    return s.report is None or pins_broken(s.desired.pins, s.status.identity.device, s.report.identity) is None
+    proven_by = s.recognition.proven_by if s.recognition else None
+    known = s.status.identity.device
+    return s.report is None or why_another(proven_by, s.desired.pins, known, s.report.identity) is None
 
 
 def _clock_status(s: Situation) -> ClockStatus:
@@ -122,6 +129,7 @@ def _capabilities(s: Situation) -> tuple[str, ...]:
         ("EnableHTTPS", able.can_enable_https),
         ("SetAddress", able.can_set_address),
         ("Chain", able.chain_length > 1),
+        (EXPORTS, able.can_export_ca),
     ):
         if holds:
             words.add(name)

@@ -75,12 +75,24 @@ class Connector(Protocol):
     ) -> AbstractAsyncContextManager[DeviceConnection]: ...
 
 
+@dataclass(frozen=True, slots=True)
+class ConstrainedTrust:
+    """What clients import instead of a firmware's CA. shape: of what it was made.
+
+    anchors_der: roots of ours. path_der: what stands between them and what the firmware signs.
+    """
+
+    shape: str
+    anchors_der: tuple[bytes, ...] = field(repr=False)
+    path_der: tuple[bytes, ...] = field(repr=False)
+
+
 @dataclass(slots=True)
 class DeviceMemory:
     """What one process knows of one Device beside its status. Losing it costs a log-in, never correctness.
 
     looked_at: the last finished check. full_at_pass, passes: counted for the routine log-in. located_at: the last
-    search. offset, capabilities: as last reported.
+    search. offset, capabilities: as last reported. constrained: what clients are given of its firmware's CA.
     """
 
     passes: int = 0
@@ -89,16 +101,18 @@ class DeviceMemory:
     located_at: datetime | None = None
     offset: timedelta | None = None
     capabilities: Capabilities | None = None
+    constrained: ConstrainedTrust | None = None
     failures: int = 0
 
 
 @dataclass(slots=True)
 class Memory:
-    """By uid; forgotten with the object."""
+    """By uid; forgotten with the object. firmware_cas: certificates (DER) of pinned CAs, by their SHA-256."""
 
     devices: dict[str, DeviceMemory] = field(default_factory=dict)
     failures: dict[ObjectKey, int] = field(default_factory=dict)
     read_csrs: dict[tuple[str, str], tuple[str, CSRState]] = field(default_factory=dict)
+    firmware_cas: dict[str, bytes] = field(default_factory=dict)
     checked_authorities: dict[tuple[str, Issuer], tuple[str, AuthorityState]] = field(default_factory=dict)
 
     def of(self, uid: str) -> DeviceMemory:

@@ -15,6 +15,7 @@ from device_cert_operator.api.v1alpha1.common import (
     Name,
     SecretRef,
     Served,
+    Sha256,
     Text,
     Time,
     between,
@@ -80,7 +81,48 @@ class Provided(Model):
     )
 
 
-_ISSUERS = ("authorityRef", "caSecretRef", "certManagerRef", "external", "provided")
+class FirmwareCARef(Model):
+    """A copy of the CA certificate in the devices' firmware."""
+
+    kind: Literal["ConfigMap", "Secret"] | None = Field(None, description="ConfigMap (unless given) or Secret.")
+    name: Name = Field(description="Its name; labelled devicecert.io/use: certificate.")
+    key: Annotated[str, Field(min_length=1, max_length=253, pattern=r"^[-._a-zA-Z0-9]+$")] | None = Field(
+        None, description="Key with the certificate, PEM or DER; ca.crt unless given."
+    )
+
+
+class ConstrainedBy(Model):
+    """Clients are given the firmware's CA below a root of ours, for some addresses only."""
+
+    authority_ref: AuthorityRef
+    permitted_ip_ranges: list[Annotated[str, Field(min_length=3, max_length=49)]] = Field(
+        alias="permittedIPRanges",
+        min_length=1,
+        max_length=16,
+        description="Addresses that its certificates may be for, as CIDR; DNS names never.",
+        json_schema_extra={
+            "x-kubernetes-list-type": "set",
+            **rule(
+                "self.all(r, isCIDR(r) && cidr(r) == cidr(r).masked())",
+                "each of permittedIPRanges must be a CIDR without host bits, such as 192.168.1.0/24",
+            ),
+        },
+    )
+
+
+class DeviceCA(Model):
+    """The firmware of the devices issues their certificates, at each start."""
+
+    sha256: Sha256 | None = Field(
+        None,
+        description="SHA-256 of the firmware's CA certificate (DER); without it nothing is trusted, and the condition "
+        "Secure tells the line to run.",
+    )
+    ca_ref: FirmwareCARef | None = Field(None, description="For devices that do not export it.")
+    constrained_by: ConstrainedBy | None = None
+
+
+_ISSUERS = ("authorityRef", "caSecretRef", "certManagerRef", "external", "provided", "deviceCA")
 
 
 class Issuer(Model):
@@ -100,6 +142,7 @@ class Issuer(Model):
     cert_manager_ref: IssuerRef | None = Field(None, description="An issuer of cert-manager signs a CSR.")
     external: External | None = None
     provided: Provided | None = None
+    device_ca: DeviceCA | None = Field(None, alias="deviceCA")
 
 
 class Subject(Model):
@@ -177,6 +220,13 @@ class DeviceCertificateSpec(Model):
             "!has(self.issuer.provided) || !has(self.privateKey) && !has(self.subject) && !has(self.duration) && "
             "!has(self.renewBefore) && !has(self.renewBeforePercentage)",
             "provided brings its own key, subject and dates: leave out privateKey, subject, duration and renewBefore",
+        ),
+        (
+            "!has(self.issuer.deviceCA) || !has(self.privateKey) && !has(self.subject) && !has(self.duration) && "
+            "!has(self.renewBefore) && !has(self.renewBeforePercentage) && !has(self.secretName) && "
+            "size(self.dnsNames) == 0 && size(self.ipAddresses) == 0",
+            "with deviceCA the firmware makes keys, names and dates: leave out privateKey, subject, duration, "
+            "renewBefore, renewBeforePercentage, secretName, dnsNames and ipAddresses",
         ),
         (
             "!has(oldSelf.secretName) || has(self.secretName) && self.secretName == oldSelf.secretName",

@@ -151,8 +151,10 @@ class Connection(Model):
     )
     port: Port | None = Field(None, description="Port to talk to, where it is not httpsPort (Plaintext: not 80).")
     ca_ref: CARef | None = None
-    on_key_change: Literal["Refuse", "Accept"] = Field(
-        "Refuse", description="What to do with a device that shows a key that is not known."
+    on_key_change: Literal["Refuse", "Accept", "AcceptDeviceCA"] = Field(
+        "Refuse",
+        description="What to do with a device that shows a key that is not known. AcceptDeviceCA: accepted when its "
+        "certificate is the pinned firmware CA's and names the address, and the identity fits after log-in.",
     )
     allow_plaintext_key: bool = Field(False, description="Whether a private key may travel over HTTP.")
     timeout: Annotated[
@@ -286,7 +288,8 @@ class IdentityStatus(Model):
     public_key_sha256: Text | None = Field(None, alias="publicKeySHA256", description="Key learned or accepted.")
     proven_by: Text | None = Field(
         None,
-        description="What showed that it is the device that is meant: Revision, Pin, Learned, Accepted or Verified.",
+        description="What showed that it is the device that is meant: Revision, Pin, Learned, Accepted, DeviceCA or "
+        "Verified.",
     )
 
 
@@ -363,6 +366,15 @@ class RebootStatus(Model):
     first_time: Time | None = Field(None, description="When that day began.")
 
 
+class FirmwareCA(Model):
+    """The CA in the firmware, as the device exported it last."""
+
+    fingerprint: Text | None = Field(None, description="SHA-256 over the DER, hex: what sha256 of deviceCA pins.")
+    subject: LongText | None = Field(None, description="RFC 4514.")
+    config_map: Text | None = Field(None, description="ConfigMap from which clients get it, once it is pinned.")
+    shared: bool | None = Field(None, description="Whether another device of this namespace has the same one.")
+
+
 class DeviceStatus(Model):
     """What was observed."""
 
@@ -381,6 +393,7 @@ class DeviceStatus(Model):
     credentials: CredentialsStatus | None = None
     handled_requests: DeviceHandledRequests | None = None
     last_reboot: RebootStatus | None = None
+    firmware_ca: FirmwareCA | None = Field(None, alias="firmwareCA")
     unreachable_since: Time | None = Field(None, description="Since when it has not answered.")
     conditions: list[Condition] | None = Field(None, max_length=16, json_schema_extra=CONDITIONS)
 
