@@ -151,7 +151,8 @@ class ForgetRevisions:
     """The firmware's certificate is served again: no revision is on the device any more."""
 
 
-Step = (
+# what is done to the device, and to the certificate on it
+DeviceWork = (
     Locate
     | LookAtDeclared
     | LogIn
@@ -162,7 +163,11 @@ Step = (
     | UseNTP
     | SetAddress
     | EnableHTTPS
-    | MakeDeviceCSR
+    | ExportCA
+    | PublishCA
+)
+CertificateWork = (
+    MakeDeviceCSR
     | WithdrawCSR
     | Install
     | BeginActivation
@@ -172,10 +177,9 @@ Step = (
     | RecordFailed
     | Remove
     | ForgetPrevious
-    | ExportCA
-    | PublishCA
     | ForgetRevisions
 )
+Step = DeviceWork | CertificateWork
 
 # after these, what the last handshake showed still holds
 LEAVES_SIGHT = (
