@@ -12,7 +12,7 @@ from device_cert_operator.clock import SystemClock
 from device_cert_operator.core.model import ExternalIssuer, ObjectKey, Reference, names_of
 from device_cert_operator.core.requests import not_for_public_authorities
 from device_cert_operator.core.status import RequestStatus
-from device_cert_operator.errors import NotFound, OperatorError
+from device_cert_operator.errors import NotFound, OperatorError, ProtocolViolation
 from device_cert_operator.kube.client import Requests, load_configuration, namespace_of
 from device_cert_operator.kube.handover import Place, Waiting, read_place, read_waiting, write_chain
 from device_cert_operator.pki.facts import certificates_in, ders_to_pem
@@ -47,7 +47,7 @@ def get(name: str, kubeconfig: str | None, namespace: str | None, output: Path |
     if output is None:
         click.echo(waiting.csr_pem.decode("ascii"), nl=False)
     else:
-        output.write_bytes(waiting.csr_pem)
+        _write(output, waiting.csr_pem)
     for line in _what_to_do(key, waiting, request):
         click.echo(line, err=True)
 
@@ -73,9 +73,9 @@ def put(  # one parameter an option
     place = _ask(kubeconfig, lambda requests: read_place(requests, key.namespace, reference))
     if ca_file is not None and place.key == "ca.crt":
         _refuse("spec.issuer.external.certificateRef.key is ca.crt: append the root to the chain instead of --ca.")
+    chain = b"".join(_certificates(file) for file in files)
+    ca = _certificates(ca_file) if ca_file is not None else None
     try:
-        chain = ders_to_pem(*(der for file in files for der in certificates_in(file.read_bytes())))
-        ca = ders_to_pem(*certificates_in(ca_file.read_bytes())) if ca_file is not None else None
         where, names = ", ".join(str(file) for file in files), names_of(*request.names)
         returned = check_returned(
             where, chain, ca or place.ca_pem, names, request.public_key_sha256, SystemClock().now()
@@ -124,12 +124,31 @@ def _what_to_do(key: ObjectKey, waiting: Waiting, request: RequestStatus) -> lis
     ]
 
 
+def _somebody_sits_there() -> bool:
+    return sys.stdin.isatty()
+
+
+def _write(output: Path, data: bytes) -> None:
+    try:
+        output.write_bytes(data)
+    except OSError as error:
+        _refuse(f"{output} cannot be written: {error.strerror}.")
+
+
+def _certificates(file: Path) -> bytes:
+    """As PEM, and nothing else of the file."""
+    try:
+        return ders_to_pem(*certificates_in(file.read_bytes()))
+    except (ProtocolViolation, OSError):
+        _refuse(f"{file} holds no certificate that can be read, neither as PEM nor as DER.")
+
+
 def _agreed(place: Place) -> bool:
     """Whether a person says so; nobody is asked where nobody sits."""
     if place.is_shared:
         return False
     told = f"{place.name} exists and is not labelled devicecert.io/use=certificate: it may be somebody else's."
-    if not sys.stdin.isatty():
+    if not _somebody_sits_there():
         _refuse(f"{told} If it is meant for this: --force.")
     return click.confirm(f"{told} Use it, and label it?", abort=True)
 
