@@ -56,8 +56,8 @@ async def test_a_key_of_the_operator_is_certified_once_somebody_approves(world: 
     assert request["spec"]["usages"] == ["digital signature", "server auth"], "an ECDSA key enciphers nothing"
     asked = read_csr(base64.b64decode(request["spec"]["request"]))
     assert (asked.ip_addresses, asked.dns_names) == ((world.address(1),), ("gate.example.com",))
-    await manager.approve("gate-r1")
     await manager.pending("gate-r1", "Waiting on certificate issuance from order: 3 challenges left")
+    await manager.approve("gate-r1")
     told = await world.until("dcert", "gate", "Issued", "False", "WaitingForIssuer")
     assert "3 challenges left" in told["message"]
     assert (await world.condition("dcert", "gate", "Reconciling"))["status"] == "True"
