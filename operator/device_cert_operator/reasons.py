@@ -124,6 +124,8 @@ class Reason(StrEnum):
     CLUSTER_ISSUER_NOT_ALLOWED = "ClusterIssuerNotAllowed"
     REQUEST_FAILED = "RequestFailed"
     REQUEST_INVALID = "RequestInvalid"
+    KEY_UNREADABLE = "KeyUnreadable"
+    REQUEST_NOT_OURS = "RequestNotOurs"
     GAP_NOT_ALLOWED = "GapNotAllowed"
     REPLACEMENT_NEEDED = "ReplacementNeeded"
     REPLACEMENT_PROVIDED = "ReplacementProvided"

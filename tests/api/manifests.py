@@ -123,6 +123,33 @@ def full_authority(name: str = "gate") -> Manifest:
     return manifest
 
 
+def full_external(name: str = "gate") -> Manifest:
+    """As full, with a key of the device and a CA outside."""
+    manifest = full_certificate(name)
+    spec = manifest["spec"]
+    spec["devices"] = spec["devices"][:1]
+    place = {"kind": "ConfigMap", "name": "c" * 253, "key": "k" * 253}
+    spec["issuer"] = {"external": {"certificateRef": place}}
+    spec["privateKey"] = {"source": "Device", "algorithm": "RSA", "size": 4096, "rotationPolicy": "Always"}
+    spec["allowGap"] = True
+    del spec["secretName"]
+    return manifest
+
+
+def full_cert_manager(name: str = "gate") -> Manifest:
+    """As full, with an issuer of cert-manager."""
+    issuer = {"certManagerRef": {"name": "i" * 253, "kind": "K" * 63, "group": "g" * 253}}
+    return changed(full_certificate(name), "spec.issuer", issuer)
+
+
+def full_provided(name: str = "gate") -> Manifest:
+    """As full as it may be with a certificate and key made elsewhere."""
+    manifest = full_certificate(name)
+    for path in ("privateKey", "subject", "duration", "renewBefore"):
+        del manifest["spec"][path]
+    return changed(manifest, "spec.issuer", {"provided": {"secretRef": {"name": "p" * 253}}})
+
+
 def dns_name(length: int) -> str:
     """A valid DNS name of this length, with labels as long as they may be."""
     return ("a" * 63 + ".") * (length // 64) + "b" * (length % 64)

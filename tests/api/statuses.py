@@ -19,6 +19,7 @@ from device_cert_operator.core.status import (
     MemberStatus,
     OwnerRef,
     RebootStatus,
+    RequestStatus,
     RevisionState,
     ServedStatus,
 )
@@ -72,6 +73,15 @@ FULL_CERTIFICATE = CertificateStatus(
     last_failure_at=NOON,
     handled_renew=LONG,
     issuer_name=SHORT,
+    request=RequestStatus(
+        2**31 - 1,
+        tuple(f"{number:03}" + "n" * 253 for number in range(192)),
+        "RSA-4096",
+        "h" * 41,
+        NOON,
+        "k" * 64,
+        "c" * 253,
+    ),
     conditions=conditions(CERTIFICATE_CONDITIONS),
 )
 FULL_AUTHORITY = AuthorityStatus(

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from device_cert_operator.core.certificate import (
+    AuthorityState,
     BeginRequest,
     CertificateSituation,
     DropKey,
@@ -15,8 +16,10 @@ from device_cert_operator.core.certificate import (
     IssueForCSR,
     MakeCSR,
     Member,
+    NoteFailure,
     Publish,
     RecordCSR,
+    Resubmit,
     Submit,
     choose_key_type,
     decide_certificate,
@@ -28,6 +31,7 @@ from device_cert_operator.core.certificate import (
 from device_cert_operator.core.certificate_conditions import certificate_claims
 from device_cert_operator.core.model import (
     CertManagerIssuer,
+    Condition,
     CSRFacts,
     DesiredCertificate,
     DeviceCAIssuer,
@@ -228,11 +232,6 @@ def test_what_the_first_certificate_waits_for_is_told(
             Reason.DEVICE_KEY_LOST,
         ),
         ("it is that of another request", replace(KNOWN, csr=replace(THERE, number=9)), Reason.DEVICE_KEY_LOST),
-        (
-            "the issuer failed",
-            replace(OF_CERT_MANAGER, answer=NotSigned(Reason.REQUEST_FAILED, "It failed.", again=True)),
-            Reason.REQUEST_FAILED,
-        ),
     ],
 )
 def test_a_stale_request_is_replaced_by_the_next_number(sentence: str, s: CertificateSituation, reason: Reason) -> None:
@@ -271,6 +270,37 @@ def test_after_a_failure_it_takes_its_time() -> None:
     plan = decide_certificate(look(status=later))
     assert isinstance(plan.next, Rest)
     assert plan.next.reason is Reason.ISSUANCE_FAILED
+
+
+def test_an_edited_spec_waits_for_no_back_off() -> None:
+    later = replace(look().status, attempts=Attempts(1, NOW + timedelta(minutes=1)))
+    edited = look(wish(generation=2), status=later)
+    assert isinstance(decide_certificate(edited).next, BeginRequest)
+
+
+FAILED = replace(OF_CERT_MANAGER, answer=NotSigned(Reason.REQUEST_FAILED, "It failed.", again=True))
+
+
+def told_failed(s: CertificateSituation, attempts: Attempts, reason: Reason = Reason.REQUEST_FAILED) -> Any:
+    told = (Condition("Issued", "False", str(reason), "It failed.", 1, NOW),)
+    return decide_certificate(replace(s, status=replace(s.status, attempts=attempts, conditions=told))).next
+
+
+def test_a_failure_is_counted_once_and_the_same_csr_handed_in_again_later() -> None:
+    assert decide_certificate(FAILED).next == NoteFailure(Reason.REQUEST_FAILED, "It failed.")
+    soon = told_failed(FAILED, Attempts(1, NOW + timedelta(seconds=5)))
+    assert soon == Rest(State.WAITING, Reason.REQUEST_FAILED, "It failed.")
+    due = Attempts(1, NOW - timedelta(seconds=1))
+    assert FAILED.status.request is not None
+    assert told_failed(FAILED, due) == Resubmit(FAILED.status.request)
+    assert isinstance(told_failed(FAILED, due, Reason.CERT_MANAGER_MISSING), NoteFailure), "that was another failure"
+    assert isinstance(told_failed(FAILED, Attempts(1, None)), NoteFailure), "the new try failed as well"
+
+
+def test_an_issuer_that_may_not_be_asked_gets_no_request() -> None:
+    denied = IssuanceDenied("Not in the list.", reason=Reason.CLUSTER_ISSUER_NOT_ALLOWED)
+    s = look(wish(CERT_MANAGER), authority=AuthorityState(problem=denied))
+    assert decide_certificate(s).next == Rest(State.HELD, Reason.CLUSTER_ISSUER_NOT_ALLOWED, "Not in the list.")
 
 
 def test_a_key_that_was_lost_leads_to_a_new_request() -> None:
@@ -316,6 +346,43 @@ def test_a_provided_certificate_is_taken_as_it_is_and_renewed_by_nobody_here(
         assert step.reason is outcome
     else:
         assert (type(step) if step is not None else None) is outcome
+
+
+def test_a_spec_that_the_provided_certificate_fits_asks_for_no_other() -> None:
+    edited = replace(WITH_ONE, desired=replace(PROVIDED, include_device_addresses=False, ip_addresses=("10.0.0.1",)))
+    assert plan_issue(edited) is None
+    unread = replace(edited, answer=NotSigned(Reason.SECRET_MISSING, "No Secret."))
+    assert isinstance(plan_issue(unread), Rest)
+
+
+def test_another_pair_is_for_every_device_also_where_the_older_one_still_fits() -> None:
+    older, newer = WITH_ONE.revisions[0], revision(2, "c", input_hash=WITH_ONE.revisions[0].input_hash)
+    served = member(secure="True", state=RevisionState(installed=older.ref))
+    s = replace(WITH_ONE, revisions=(older, newer), members=(served,), answer=Signed(facts("c")))
+    step = decide_certificate(s).next
+    assert isinstance(step, GiveTurn) and step.revision is newer
+    own = replace(s, desired=certificate(), answer=None)
+    own = replace(
+        own, revisions=tuple(replace(one, input_hash=input_hash(own, wanted_names(own))) for one in (older, newer))
+    )
+    assert not isinstance(decide_certificate(own).next, GiveTurn), "a certificate of ours is changed only where it must"
+
+
+@pytest.mark.parametrize(
+    ("answer", "stalled"),
+    [
+        (Signed(facts("b"), UnacceptableCertificate("No.", reason=Reason.CERTIFICATE_EXPIRED)), "True"),
+        (NotSigned(Reason.CERTIFICATE_UNREADABLE, "No PEM.", final=True), "True"),
+        (NotSigned(Reason.SECRET_MISSING, "No Secret.", final=True), "False"),
+        (NotSigned(Reason.WAITING_FOR_ISSUER, "In a moment."), "False"),
+        (None, "False"),
+    ],
+)
+def test_what_only_a_person_can_put_right_is_stalled(answer: Any, stalled: str) -> None:
+    s = look(PROVIDED, answer=answer)
+    claims = {claim.type: claim for claim in certificate_claims(s, decide_certificate(s), None)}
+    assert claims["Ready"].status == "False"
+    assert claims["Stalled"].status == stalled
 
 
 # -------------------------------------------------------------------------------------------- tidying

@@ -226,6 +226,21 @@ class Submit:
 
 
 @dataclass(frozen=True, slots=True)
+class NoteFailure:
+    """Whoever signs failed, not for good: count it, so that another try comes after a while."""
+
+    reason: Reason
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Resubmit:
+    """Hand the same CSR to cert-manager once more, in place of the request that failed."""
+
+    request: RequestStatus
+
+
+@dataclass(frozen=True, slots=True)
 class Publish:
     """Publish the chain that came back, or that was provided (request None), as a revision."""
 
@@ -258,6 +273,8 @@ CertificateStep = (
     | RecordCSR
     | IssueForCSR
     | Submit
+    | NoteFailure
+    | Resubmit
     | Publish
     | DropRequest
     | DropKey
@@ -358,13 +375,20 @@ def why_issue(s: CertificateSituation) -> tuple[Reason, str] | None:
         return Reason.NAMES_CHANGED, f"The certificate does not cover {', '.join(missing[:4])}."
     if not _is_under(s, revision) and s.now >= (follow_at(s) or s.now):
         return Reason.AUTHORITY_CHANGED, "The issuer's CA certificate changed."
-    if revision.input_hash.partition("-")[0] != input_hash(s, names).partition("-")[0]:
+    if not _has_inputs(s, revision, names):
         return Reason.SPEC_CHANGED, "The spec changed, or a renewal was asked for."
     if (unfit := _unfit_device(s, revision)) is not None:
         return Reason.KEY_DOES_NOT_FIT, f"Device {unfit} takes no {key_type_of(revision)} keys."
     if s.now >= renewal_at(s.desired, revision):
         return Reason.RENEWAL_DUE, "The certificate is due for renewal."
     return None
+
+
+def _has_inputs(s: CertificateSituation, revision: Revision, names: Names) -> bool:
+    """Made from the spec as it is. One that is provided is what it is: while it fits, an edit asks for no other."""
+    if isinstance(s.desired.issuer, ProvidedIssuer) and isinstance(s.answer, Signed):
+        return True
+    return revision.input_hash.partition("-")[0] == input_hash(s, names).partition("-")[0]
 
 
 def follow_at(s: CertificateSituation) -> datetime | None:
@@ -443,9 +467,9 @@ def plan_issue(s: CertificateSituation) -> CertificateStep | Rest | None:
         return None if s.wanted else _no_device(s)
     if isinstance(s.desired.issuer, ProvidedIssuer):
         return _provided(s, s.desired.issuer.secret, why)
-    if signs_itself(s.desired) and s.authority.problem is not None:
+    if s.authority.problem is not None:
         return Rest(State.HELD, s.authority.problem.reason, s.authority.problem.message)
-    if s.status.attempts.next_at is not None and s.now < s.status.attempts.next_at:
+    if _is_too_soon(s):
         return _last_failure(s)
     if makes_requests(s.desired):
         return _next_for_request(s, why)
@@ -463,6 +487,12 @@ def _held_issue(s: CertificateSituation, members: tuple[MemberStatus, ...]) -> R
     """The first revision cannot be made now."""
     step = plan_issue(s) if s.wanted is None else None
     return step if isinstance(step, Rest) else None
+
+
+def _is_too_soon(s: CertificateSituation) -> bool:
+    """After a failure; an edited spec waits for nothing."""
+    edited = s.status.observed_generation < s.desired.generation
+    return s.status.attempts.next_at is not None and s.now < s.status.attempts.next_at and not edited
 
 
 def _last_failure(s: CertificateSituation) -> Rest:
@@ -514,11 +544,17 @@ def _next_for_request(s: CertificateSituation, why: tuple[Reason, str]) -> Certi
         return Submit(request)
     if isinstance(answer, NotSigned):
         if answer.again:
-            return BeginRequest(answer.reason, answer.message, _new_request(s, names, hashed))
+            return Resubmit(request) if _is_counted(s, answer.reason) else NoteFailure(answer.reason, answer.message)
         return Rest(State.HELD if answer.final else State.WAITING, answer.reason, answer.message)
     if answer.problem is not None:
         return Rest(State.HELD, answer.problem.reason, answer.problem.message)
     return Publish(why[0], why[1], request, request.input_hash)
+
+
+def _is_counted(s: CertificateSituation, reason: Reason) -> bool:
+    """This failure was told and counted, and its back-off is over: a new try takes `next_at` away."""
+    told = find(s.status.conditions, "Issued")
+    return s.status.attempts.next_at is not None and told is not None and told.reason == reason
 
 
 def _new_request(s: CertificateSituation, names: Names, hashed: str) -> RequestStatus:
@@ -617,8 +653,8 @@ def _failed_on(member: Member, revision: Revision) -> bool:
 def _satisfied(member: Member, s: CertificateSituation) -> bool:
     """An older kept revision on this device still says what is wanted of it and is not due."""
     revision = next((kept for kept in s.revisions if kept.ref == member.status.revision.installed), None)
-    if revision is None or revision is s.wanted or not member.secure:
-        return False
+    if revision is None or revision is s.wanted or not member.secure or isinstance(s.desired.issuer, ProvidedIssuer):
+        return False  # whoever provides another pair wants it everywhere
     return (
         not (names_of(*s.desired.dns_names, *s.desired.ip_addresses) | member.names()).missing_from(revision.facts)
         and revision.input_hash.partition("-")[0] == input_hash(s, Names()).partition("-")[0]

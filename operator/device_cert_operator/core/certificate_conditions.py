@@ -2,6 +2,7 @@
 
 from device_cert_operator.core.certificate import CertificatePlan, CertificateSituation, plan_issue, why_issue
 from device_cert_operator.core.conditions import Claim, no, summary, unknown, yes
+from device_cert_operator.core.requests import NotSigned, Signed
 from device_cert_operator.core.status import MemberStatus
 from device_cert_operator.core.steps import Rest, State
 from device_cert_operator.errors import OperatorError
@@ -17,7 +18,20 @@ def certificate_claims(
     """
     issued, installed, secure = _issued(s, plan, failure), _installed(s, plan), _secure(plan)
     at_rest = isinstance(plan.next, Rest) and plan.next.state is not State.WAITING
-    return (issued, installed, secure, *summary(_ready(s, plan, issued, secure), at_rest=at_rest))
+    ready = _ready(s, plan, issued, secure)
+    needs_person = issued.status == "False" and _only_a_person_helps(s)
+    return (issued, installed, secure, *summary(ready, at_rest=at_rest, stalled_early=needs_person))
+
+
+def _only_a_person_helps(s: CertificateSituation) -> bool:
+    """What came back from outside cannot be used; nothing comes by itself but what is not there yet."""
+    match s.answer:
+        case Signed(_, problem):
+            return problem is not None
+        case NotSigned(reason, _, final):
+            return final and reason is not Reason.SECRET_MISSING
+        case _:
+            return False
 
 
 def _issued(s: CertificateSituation, plan: CertificatePlan, failure: OperatorError | None) -> Claim:

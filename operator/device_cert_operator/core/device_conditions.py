@@ -18,6 +18,8 @@ UNDER_WAY = frozenset(
         Reason.WAITING_FOR_TURN,
         Reason.WAITING_FOR_DEVICE,
         Reason.WAITING_FOR_CERTIFICATE,
+        Reason.WAITING_FOR_CSR,
+        Reason.WAITING_FOR_ISSUER,
         Reason.INSTALLING,
         Reason.RENEWING,
         Reason.AUTHORITY_NOT_READY,

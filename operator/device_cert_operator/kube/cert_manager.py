@@ -4,7 +4,7 @@ import contextlib
 from typing import Any
 
 from device_cert_operator.api.v1alpha1.common import GROUP, VERSION
-from device_cert_operator.errors import Conflict, IssuerUnavailable, NotFound
+from device_cert_operator.errors import Conflict, IssuerUnavailable, MissingReference, NotFound
 from device_cert_operator.kube.client import Requests
 from device_cert_operator.kube.views import OWNER_UID, CertificateView, Object
 from device_cert_operator.reasons import Reason
@@ -29,7 +29,7 @@ class CertManager:
     async def create(self, owner: CertificateView, name: str, spec: dict[str, Any]) -> None:
         """Ask for a signature; a request of ours that is there already is as good.
 
-        Raises IssuerUnavailable (CertManagerMissing), Conflict for a request that is not ours, ClusterError.
+        Raises IssuerUnavailable (CertManagerMissing), MissingReference (RequestNotOurs), ClusterError.
         """
         namespace = owner.key.namespace
         reference = {
@@ -59,8 +59,17 @@ class CertManager:
             ) from None
         except Conflict:
             there = await self._requests.call("GET", _path(namespace, name))
-            if (there["metadata"].get("annotations") or {}).get(OWNER_UID) != owner.uid:
-                raise
+            if not is_ours(there, owner.uid):
+                raise not_ours(namespace, name) from None
+
+    async def remove(self, owner: CertificateView, name: str) -> None:
+        """Delete a request of ours, if it is there. Raises ClusterError."""
+        there = await self.read(owner.key.namespace, name)
+        if there is None or not is_ours(there, owner.uid):
+            return
+        body = {"kind": "DeleteOptions", "apiVersion": "v1", "preconditions": {"uid": there["metadata"]["uid"]}}
+        with contextlib.suppress(NotFound):
+            await self._requests.call("DELETE", _path(owner.key.namespace, name), body=body)
 
     async def clear(self, owner: CertificateView) -> None:
         """Delete all but the last two requests of this DeviceCertificate. Raises ClusterError."""
@@ -70,6 +79,20 @@ class CertManager:
         for item in items[:-KEPT]:
             with contextlib.suppress(NotFound):
                 await self._requests.call("DELETE", _path(namespace, item["metadata"]["name"]))
+
+
+def is_ours(request: Object, owner_uid: str) -> bool:
+    """Whether this DeviceCertificate made the CertificateRequest."""
+    return bool((request["metadata"].get("annotations") or {}).get(OWNER_UID) == owner_uid)
+
+
+def not_ours(namespace: str, name: str) -> MissingReference:
+    """Somebody else has the name that we need."""
+    return MissingReference(
+        f"CertificateRequest {namespace}/{name} exists and is not of this DeviceCertificate: delete it; another "
+        "follows.",
+        reason=Reason.REQUEST_NOT_OURS,
+    )
 
 
 def _number(item: Object) -> int:

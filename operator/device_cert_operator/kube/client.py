@@ -21,6 +21,7 @@ from kubernetes.aio.config import (
     load_incluster_config,
     load_kube_config,
 )
+from yaml import YAMLError
 
 from device_cert_operator.api.convert_authority import authority_status_document
 from device_cert_operator.api.convert_status import certificate_status_document, device_status_document
@@ -47,6 +48,8 @@ PLURALS = {
     "CertificateAuthority": "certificateauthorities",
 }
 REQUEST_TIMEOUT = 10.0
+# the client takes a file apart before it knows that it is one of these
+_NO_KUBECONFIG = (ConfigException, OSError, ValueError, TypeError, AttributeError, LookupError, YAMLError)
 MERGE = "application/merge-patch+json"
 
 
@@ -57,7 +60,7 @@ async def load_configuration(kubeconfig: str | None) -> Configuration:
     try:
         await load_kube_config(config_file=kubeconfig, client_configuration=configuration, persist_config=False)
         return configuration
-    except (ConfigException, OSError) as error:
+    except _NO_KUBECONFIG as error:
         if kubeconfig is not None:
             raise ClusterError(f"The kubeconfig {kubeconfig} cannot be used: {error}") from None
     try:
@@ -73,7 +76,7 @@ async def namespace_of(kubeconfig: str | None) -> str:
     """The namespace of the kubeconfig's present context, `default` where it names none."""
     try:
         _, context = await asyncio.to_thread(list_kube_config_contexts, kubeconfig)
-    except (ConfigException, OSError):
+    except _NO_KUBECONFIG:
         return "default"
     return str((context or {}).get("context", {}).get("namespace") or "default")
 

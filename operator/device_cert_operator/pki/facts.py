@@ -81,6 +81,17 @@ def pem_to_ders(pem: bytes) -> tuple[bytes, ...]:
     return tuple(certificate.public_bytes(serialization.Encoding.DER) for certificate in certificates)
 
 
+def certificates_in(data: bytes) -> tuple[bytes, ...]:
+    """The certificates (DER) of a file as CAs send it: PEM, with whatever else is in it, or one in DER.
+
+    Raises ProtocolViolation (CertificateUnreadable).
+    """
+    if b"-----BEGIN" in data:
+        return pem_to_ders(data)
+    load(data)
+    return (data,)
+
+
 def ders_to_pem(*ders: bytes) -> bytes:
     """PEM of several certificates, in order."""
     return b"".join(load(der).public_bytes(serialization.Encoding.PEM) for der in ders)

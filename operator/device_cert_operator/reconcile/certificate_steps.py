@@ -2,7 +2,7 @@
 
 import asyncio
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import assert_never
 
 from device_cert_operator.core.allowed import why_not_allowed
@@ -18,9 +18,11 @@ from device_cert_operator.core.certificate import (
     Issue,
     IssueForCSR,
     MakeCSR,
+    NoteFailure,
     Publish,
     RecordCSR,
     RecordRenew,
+    Resubmit,
     Submit,
     WriteCopy,
     wanted_names,
@@ -33,6 +35,7 @@ from device_cert_operator.errors import (
     Conflict,
     InvalidSpec,
     IssuerError,
+    IssuerUnavailable,
     MissingReference,
     OperatorError,
     SpecError,
@@ -41,11 +44,12 @@ from device_cert_operator.issuers.ca import issue, issue_for_csr
 from device_cert_operator.pki.authority import Authority
 from device_cert_operator.pki.csr import read_csr
 from device_cert_operator.reasons import Reason
-from device_cert_operator.reconcile.requests import fetch_for_publication, make_csr, submit
+from device_cert_operator.reconcile.requests import fetch_for_publication, make_csr, request_name, submit
 from device_cert_operator.reconcile.round import Round
 from device_cert_operator.reconcile.signing import read_signing
 
 Remarks = tuple[tuple[Reason, str], ...]
+CERT_MANAGER_POLL = timedelta(minutes=2)  # a person who installs it is waiting, and no event tells of it
 
 
 async def act(step: CertificateStep, this: Round, situation: CertificateSituation, plan: CertificatePlan) -> None:
@@ -53,7 +57,7 @@ async def act(step: CertificateStep, this: Round, situation: CertificateSituatio
     namespace, secrets = this.desired.key.namespace, this.tools.secrets
     match step:
         case RecordRenew(request):
-            await this.save(replace(this.status, handled_renew=request))
+            await this.save(replace(this.status, handled_renew=request, attempts=Attempts()))
         case Issue():
             await _issue(step, this, situation)
         case GiveTurn(device, uid, revision):
@@ -76,6 +80,12 @@ async def act(step: CertificateStep, this: Round, situation: CertificateSituatio
         case MakeCSR(request):
             await make_csr(this.tools, this.view, this.desired, request)
         case Submit(request):
+            await submit(this.tools, this.view, this.desired, request)
+        case NoteFailure(reason, message):
+            raise IssuerUnavailable(message, reason=reason)
+        case Resubmit(request):
+            await this.save(replace(this.status, attempts=replace(this.status.attempts, next_at=None)))
+            await this.tools.cert_manager.remove(this.view, request_name(this.desired, request))
             await submit(this.tools, this.view, this.desired, request)
         case IssueForCSR():
             await _issue_for_csr(step, this, situation)
@@ -145,13 +155,10 @@ async def _publish(step: Publish, this: Round, situation: CertificateSituation) 
 
 
 async def _begin_request(this: Round, reason: Reason, message: str, request: RequestStatus) -> None:
-    """Remembered before anybody makes a key. After a failure of the issuer it takes its time."""
+    """Remembered before anybody makes a key. What failed before has nothing to do with it."""
     csr_subject(this.desired.subject, names_of(*request.names))  # what no CSR can ask for is told now
-    attempts = this.status.attempts
-    if reason is Reason.REQUEST_FAILED:
-        attempts = next_attempt(attempts, this.tools.clock.now(), this.view.uid, ISSUING_CEILING)
-    await this.save(replace(this.status, request=request, attempts=attempts))
-    kind = "Warning" if reason in {Reason.DEVICE_KEY_LOST, Reason.REQUEST_FAILED} else "Normal"
+    await this.save(replace(this.status, request=request, attempts=Attempts()))
+    kind = "Warning" if reason is Reason.DEVICE_KEY_LOST else "Normal"
     this.tell(kind, reason, f"{message} Request {request.number} is made.")
 
 
@@ -187,8 +194,9 @@ def _published(this: Round, reason: Reason, message: str, revision: Revision, wa
 
 def count_failure(this: Round, step: CertificateStep, error: OperatorError) -> None:
     """Only failed issuing backs off in the status; everything else is tried again soon."""
-    issues = isinstance(step, Issue | IssueForCSR | Publish | Submit | MakeCSR)
+    issues = isinstance(step, Issue | IssueForCSR | Publish | Submit | Resubmit | NoteFailure | MakeCSR)
     if issues and isinstance(error, IssuerError | MissingReference | SpecError):
         now = this.tools.clock.now()
-        attempts = next_attempt(this.status.attempts, now, this.view.uid, ISSUING_CEILING)
+        ceiling = CERT_MANAGER_POLL if error.reason is Reason.CERT_MANAGER_MISSING else ISSUING_CEILING
+        attempts = next_attempt(this.status.attempts, now, this.view.uid, ceiling)
         this.status = replace(this.status, attempts=attempts, last_failure_at=now)

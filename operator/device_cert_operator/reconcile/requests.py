@@ -22,12 +22,19 @@ from device_cert_operator.core.requests import (
     wants_answer,
 )
 from device_cert_operator.core.status import CertificateStatus, RequestStatus
-from device_cert_operator.errors import Conflict, IssuanceDenied, OperatorError, UnacceptableCertificate
-from device_cert_operator.issuers.cert_manager import ReturnedChain, build_request, read_request
+from device_cert_operator.errors import (
+    Conflict,
+    IssuanceDenied,
+    OperatorError,
+    ProtocolViolation,
+    UnacceptableCertificate,
+)
+from device_cert_operator.issuers.cert_manager import ReturnedChain, build_request, read_request, requested_csr
+from device_cert_operator.kube.cert_manager import is_ours, not_ours
 from device_cert_operator.kube.csrs import NewCSR, csr_name, key_name
 from device_cert_operator.kube.views import DEVICE_UID, NUMBER, CertificateView
 from device_cert_operator.pki.csr import build_csr, csr_to_pem, read_csr
-from device_cert_operator.pki.keys import make_key, read_key
+from device_cert_operator.pki.keys import PrivateKey, make_key, read_key
 from device_cert_operator.pki.returned import Returned, check_returned, read_leaf
 from device_cert_operator.reasons import Reason
 from device_cert_operator.reconcile.tools import Tools
@@ -86,13 +93,13 @@ async def _fetched(
     try:
         match desired.issuer:
             case ProvidedIssuer(secret):
-                chain, _, ca = await tools.secrets.read_pair(namespace, secret)
-                return ReturnedChain(chain, ca)
+                chain, key_pem, ca = await tools.secrets.read_pair(namespace, secret)
+                return ReturnedChain(chain, ca, _provided_key(namespace, secret, key_pem).public_key_sha256)
             case ExternalIssuer(reference):
                 found = await tools.secrets.read_returned(namespace, reference)
                 return ReturnedChain(*found) if found else _put_it_there(desired, request)
-            case CertManagerIssuer() as issuer:
-                return await _of_cert_manager(tools, desired, issuer, request)
+            case CertManagerIssuer():
+                return await _of_cert_manager(tools, desired, request)
             case _:
                 return None
     except OperatorError as error:
@@ -118,20 +125,28 @@ def _put_it_there(desired: DesiredCertificate, request: RequestStatus | None) ->
 
 
 async def _of_cert_manager(
-    tools: Tools, desired: DesiredCertificate, issuer: CertManagerIssuer, request: RequestStatus | None
+    tools: Tools, desired: DesiredCertificate, request: RequestStatus | None
 ) -> NotSigned | ReturnedChain | None:
-    if issuer.kind == "ClusterIssuer" and issuer.name not in tools.settings.cluster_issuers:
-        return NotSigned(
-            Reason.CLUSTER_ISSUER_NOT_ALLOWED,
-            f"ClusterIssuer {issuer.name} is not in the operator's allow-list (DEVICECERT_CLUSTER_ISSUERS): requests "
-            "carry the operator's identity. Use an Issuer of the namespace, or have it added.",
-            final=True,
-        )
+    """None: there is no CertificateRequest yet. Raises MissingReference (RequestNotOurs), ClusterError."""
     if request is None:
         return None
-    name = request_name(desired, request)
-    found = await tools.cert_manager.read(desired.key.namespace, name)
-    return read_request(name, found) if found is not None else None
+    namespace, name = desired.key.namespace, request_name(desired, request)
+    found = await tools.cert_manager.read(namespace, name)
+    if found is None:
+        return None
+    if not is_ours(found, desired.uid):
+        raise not_ours(namespace, name)
+    if _key_of(requested_csr(found)) != request.public_key_sha256:
+        told = f"CertificateRequest {name} was made for an older CSR. Another follows."
+        return NotSigned(Reason.REQUEST_FAILED, told, again=True)
+    return read_request(name, found)
+
+
+def _key_of(csr: bytes) -> str | None:
+    try:
+        return read_csr(csr).public_key_sha256
+    except ProtocolViolation:
+        return None
 
 
 def request_name(desired: DesiredCertificate, request: RequestStatus) -> str:
@@ -146,7 +161,7 @@ def _judged(
     try:
         facts = read_leaf(where, found.chain_pem)
     except UnacceptableCertificate as error:
-        return NotSigned(error.reason, error.message)
+        return NotSigned(error.reason, error.message, final=True)
     if request is not None and _is_old_answer(tools, desired, request, facts.public_key_sha256):
         return _put_it_there(desired, request)
     try:
@@ -167,10 +182,17 @@ def _is_old_answer(tools: Tools, desired: DesiredCertificate, request: RequestSt
 def _checked(
     tools: Tools, desired: DesiredCertificate, request: RequestStatus | None, found: ReturnedChain, names: Names
 ) -> Returned:
-    key = request.public_key_sha256 if request else None
-    wanted = names_of(*request.names) if request else names
-    place = _place(desired, request)
-    return check_returned(place, found.chain_pem, found.ca_pem, wanted, key, tools.clock.now())
+    place, now = _place(desired, request), tools.clock.now()
+    if request is not None:
+        asked = names_of(*request.names)
+        return check_returned(place, found.chain_pem, found.ca_pem, asked, request.public_key_sha256, now)
+    if read_leaf(place, found.chain_pem).public_key_sha256 != found.key_sha256:
+        raise UnacceptableCertificate(
+            f"tls.key in {place} is not the key of the first certificate in tls.crt: put both of one pair there, the "
+            "devices' certificate first.",
+            reason=Reason.CERTIFICATE_FOR_ANOTHER_KEY,
+        )
+    return check_returned(place, found.chain_pem, found.ca_pem, names, found.key_sha256, now)
 
 
 def _place(desired: DesiredCertificate, request: RequestStatus | None) -> str:
@@ -203,7 +225,7 @@ async def submit(tools: Tools, view: CertificateView, desired: DesiredCertificat
     csr = await tools.csrs.read(desired.key.namespace, desired.key.name)
     if csr is None:
         raise Conflict(f"The CSR of {desired.key} is gone meanwhile.")
-    spec = build_request(desired.issuer, csr, desired.duration)
+    spec = build_request(desired.issuer, csr, KeyType(request.key_type), desired.duration)
     await tools.cert_manager.create(view, request_name(desired, request), spec)
     await tools.cert_manager.clear(view)
 
@@ -233,9 +255,20 @@ async def _provided_pair(
     tools: Tools, desired: DesiredCertificate, secret: str, names: Names
 ) -> tuple[Returned, bytes]:
     chain, key_pem, ca = await tools.secrets.read_pair(desired.key.namespace, secret)
-    where = f"Secret {desired.key.namespace}/{secret}"
-    key = read_key(key_pem)
-    return check_returned(where, chain, ca, names, key.public_key_sha256, tools.clock.now()), key.pkcs8_pem()
+    key = _provided_key(desired.key.namespace, secret, key_pem)
+    found = ReturnedChain(chain, ca, key.public_key_sha256)
+    return _checked(tools, desired, None, found, names), key.pkcs8_pem()
+
+
+def _provided_key(namespace: str, secret: str, key_pem: bytes) -> PrivateKey:
+    """Raises UnacceptableCertificate (KeyUnreadable)."""
+    try:
+        return read_key(key_pem)
+    except ProtocolViolation as error:
+        raise UnacceptableCertificate(
+            f"Secret {namespace}/{secret}: {error.message} Put the key there as unencrypted PEM.",
+            reason=Reason.KEY_UNREADABLE,
+        ) from None
 
 
 def _by_device(s: CertificateSituation) -> bool:

@@ -8,8 +8,16 @@ from typing import assert_never
 
 from device_cert_operator.core.authority_model import DesiredAuthority, Phase, RotationStatus
 from device_cert_operator.core.certificate import AuthorityState
-from device_cert_operator.core.model import AuthorityIssuer, CASecretIssuer, Issuer, ObjectKey, OwnCAIssuer
-from device_cert_operator.errors import MissingReference, OperatorError, Retry
+from device_cert_operator.core.model import (
+    AuthorityIssuer,
+    CASecretIssuer,
+    CertManagerIssuer,
+    Issuer,
+    ObjectKey,
+    OwnCAIssuer,
+)
+from device_cert_operator.errors import IssuanceDenied, MissingReference, OperatorError, Retry
+from device_cert_operator.issuers.cert_manager import allow_list_entry, may_be_asked
 from device_cert_operator.kube.roots import RootSecret
 from device_cert_operator.kube.views import AuthorityView
 from device_cert_operator.pki.authority import Authority, read_authority
@@ -23,6 +31,8 @@ async def authority_state(tools: Tools, namespace: str, issuer: Issuer) -> Autho
 
     What is wrong is in `problem`; nothing is raised. Where somebody else signs there is none.
     """
+    if isinstance(issuer, CertManagerIssuer):
+        return AuthorityState(problem=_why_not_asked(tools, issuer))
     if not isinstance(issuer, CASecretIssuer | AuthorityIssuer):
         return AuthorityState()
     memory, now = tools.memory.checked_authorities, tools.clock.now()
@@ -41,6 +51,18 @@ async def authority_state(tools: Tools, namespace: str, issuer: Issuer) -> Autho
     if version is not None:
         memory[namespace, issuer] = (version, authority.state)
     return _as_now(tools, namespace, issuer, authority.state)
+
+
+def _why_not_asked(tools: Tools, issuer: CertManagerIssuer) -> IssuanceDenied | None:
+    """Told before anybody makes a key for it."""
+    if may_be_asked(issuer, tools.settings.cluster_issuers):
+        return None
+    entry = allow_list_entry(issuer)
+    return IssuanceDenied(
+        f"{issuer.kind} {issuer.name} is not in the operator's allow-list (DEVICECERT_CLUSTER_ISSUERS): requests carry "
+        f"the operator's identity. Use an Issuer of the namespace, or have {entry} added.",
+        reason=Reason.CLUSTER_ISSUER_NOT_ALLOWED,
+    )
 
 
 async def read_signing(tools: Tools, namespace: str, issuer: OwnCAIssuer) -> Authority:
