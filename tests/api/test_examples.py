@@ -33,6 +33,7 @@ def test_there_is_an_example_for_each_way_of_use() -> None:
         "cert-manager",
         "clock-from-ntp",
         "device-that-moves",
+        "device-that-stays",
         "external",
         "first-camera",
         "observe-only",

@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from device_cert_operator.core.model import ObjectKey
+from device_cert_operator.core.status import AddressStatus
 from device_cert_operator.core.steps import Locate, LogIn, LookAtDeclared, Reboot, SetAddress
 from device_cert_operator.reconcile import device
 from device_simulator import Fault, SimulatedDevice
@@ -20,12 +22,11 @@ def enforce(**more: Any) -> dict[str, Any]:
 
 async def is_back(world: World, camera: SimulatedDevice, address: str, name: str = "gate") -> None:
     """At its address, proven there, trusted, and what it was told is forgotten."""
+    proven = AddressStatus(declared=address, current=address, reported=(address,))
+    key = ObjectKey("Device", world.namespace, name)
     await world.holds(lambda: camera.address == address, within=40)
-    await world.until("dev", name, "AddressCurrent", "True", within=40)
+    await world.holds(lambda: world.app.cache.device(key).status.address == proven, within=40)
     await world.ready(name)
-    status = (await world.get("dev", name))["status"]
-    assert status["address"]["current"] == address
-    assert "change" not in status["address"]
     assert await world.trusted(address)
 
 

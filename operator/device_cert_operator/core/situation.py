@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from device_cert_operator.core.addresses import pending_change
+from device_cert_operator.core.addresses import in_effect_since, pending_change
 from device_cert_operator.core.identity import Recognition
 from device_cert_operator.core.model import (
     AddressLook,
@@ -138,11 +138,8 @@ class Situation:
         """The last thing we did that takes a device away for a while."""
         activating, reboot = self.status.revision.activating, self.status.last_reboot
         change = pending_change(self.desired, self.status)
-        moments = [
-            moment
-            for moment in (activating and activating.since, reboot and reboot.at, change and change.since)
-            if moment
-        ]
+        told_at = in_effect_since(change, self.status) if change else None
+        moments = [moment for moment in (activating and activating.since, reboot and reboot.at, told_at) if moment]
         return max(moments, default=None)
 
     @property

@@ -32,15 +32,17 @@ async def set_address(visit: Visit, situation: Situation, wanted: StaticAddress)
             return
         before = pending_change(visit.desired, visit.status)
         attempts = before.attempts + 1 if before else 1
-        await _note(visit, AddressChange(wanted.address, visit.tools.clock.now(), attempts))
+        await _note(visit, wanted, AddressChange(wanted.address, visit.tools.clock.now(), attempts))
     try:
         needs_restart = await ask(visit, situation, "set_address", lambda driver: driver.set_address(wanted))
     except (DeviceRefused, Unsupported) as error:
-        await _note(visit, AddressChange(wanted.address, visit.tools.clock.now(), attempts, problem=error.message))
+        refused = AddressChange(wanted.address, visit.tools.clock.now(), attempts, problem=error.message)
+        await _note(visit, wanted, refused)
         return
     visit.tell("Normal", Reason.ADDRESS_SET, f"The device was told to take {wanted.address} instead of {wanted.was}.")
     if needs_restart:
-        await _note(visit, AddressChange(wanted.address, visit.tools.clock.now(), attempts, restart_needed=True))
+        waits = AddressChange(wanted.address, visit.tools.clock.now(), attempts, restart_needed=True)
+        await _note(visit, wanted, waits)
         return
     await go_to_declared(visit)
 
@@ -61,8 +63,10 @@ def changing_now(visit: Visit) -> str | None:
     return None
 
 
-async def _note(visit: Visit, change: AddressChange) -> None:
-    await visit.save(replace(visit.status, address=replace(visit.status.address, change=change)))
+async def _note(visit: Visit, wanted: StaticAddress, change: AddressChange) -> None:
+    """With where it was proven in this pass: after a crash it is looked for there."""
+    known = replace(visit.status.address, declared=visit.desired.host, current=wanted.was, change=change)
+    await visit.save(replace(visit.status, address=known))
 
 
 def _meant_for_another(visit: Visit) -> str | None:

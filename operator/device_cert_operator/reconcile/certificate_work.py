@@ -1,0 +1,202 @@
+"""The steps of the Device story that are about its certificate: keys, CSRs, storing, activating, proving, tidying."""
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import assert_never
+
+from device_cert_operator.core.installation import alias_prefix
+from device_cert_operator.core.model import CertificateBundle, CSRRequest, Revision, RevisionRef
+from device_cert_operator.core.schedule import backoff_for
+from device_cert_operator.core.situation import Situation
+from device_cert_operator.core.status import Activating, FailedRevision, RevisionState
+from device_cert_operator.core.steps import (
+    Activate,
+    BeginActivation,
+    BeginRollBack,
+    CertificateWork,
+    ForgetPrevious,
+    ForgetRevisions,
+    Install,
+    MakeDeviceCSR,
+    Reboot,
+    RecordFailed,
+    RecordInstalled,
+    Remove,
+    WithdrawCSR,
+)
+from device_cert_operator.errors import (
+    Conflict,
+    DeviceRefused,
+    DeviceUnreachable,
+)
+from device_cert_operator.kube.csrs import NewCSR, csr_name
+from device_cert_operator.kube.views import CertificateView
+from device_cert_operator.pki.csr import csr_to_pem, read_csr
+from device_cert_operator.reasons import Reason
+from device_cert_operator.reconcile.asking import ask
+from device_cert_operator.reconcile.firmware import forget_revisions
+from device_cert_operator.reconcile.visit import Visit
+
+
+async def work_on_certificate(step: CertificateWork, situation: Situation, visit: Visit) -> None:
+    """Carry out one of these steps. Raises OperatorError."""
+    match step:
+        case MakeDeviceCSR(number, request):
+            await _make_csr(visit, situation, number, request)
+        case WithdrawCSR():
+            await _withdraw_csr(visit, situation)
+        case Install(revision):
+            await _install(visit, situation, revision)
+        case BeginActivation(revision):
+            await _begin_activation(visit, situation, revision)
+        case Activate(handle):
+            await _activate(visit, situation, handle)
+        case BeginRollBack(why):
+            await _begin_roll_back(visit, why)
+        case RecordInstalled(revision):
+            _record_installed(visit, revision)
+        case RecordFailed(reason):
+            await _record_failed(visit, situation, reason)
+        case Remove(handle, alias):
+            await _remove(visit, situation, handle, alias)
+        case ForgetPrevious():
+            visit.status = replace(visit.status, revision=replace(visit.status.revision, previous=None))
+        case ForgetRevisions():
+            forget_revisions(visit)
+        case _:
+            assert_never(step)
+
+
+# -------------------------------------------------------------------------------- keys of the device's own
+
+
+async def _make_csr(visit: Visit, situation: Situation, number: int, request: CSRRequest) -> None:
+    """The device makes the key; what it gives back is believed only as far as its signature holds."""
+    holder = _holder(visit, situation)
+    visit.inventory = None
+    csr = await ask(visit, situation, "create_csr", lambda driver: driver.create_csr(request))
+    facts = read_csr(csr)
+    if not facts.signature_valid:
+        raise DeviceRefused("The device's CSR is not signed by its own key.", reason=Reason.CSR_UNACCEPTABLE)
+    await visit.tools.csrs.publish(holder, NewCSR(number, csr_to_pem(csr), facts.public_key_sha256, visit.view.uid))
+    visit.tell(
+        "Normal", Reason.CSR_MADE, f"The device made a key and CSR {number} for {', '.join(request.names.all[:4])}."
+    )
+
+
+async def _withdraw_csr(visit: Visit, situation: Situation) -> None:
+    holder = _holder(visit, situation)
+    namespace = visit.view.key.namespace
+    there = visit.tools.cache.secret(namespace, csr_name(holder.key.name), "ConfigMap")
+    if there is not None:
+        await visit.tools.csrs.withdraw(namespace, holder.key.name, there.uid)
+    visit.tell(
+        "Warning",
+        Reason.DEVICE_KEY_LOST,
+        "The device no longer holds the key of its CSR (a factory reset?): what was signed for it will never fit.",
+    )
+
+
+def _holder(visit: Visit, situation: Situation) -> CertificateView:
+    """The DeviceCertificate that holds this Device. Raises Conflict when it is gone."""
+    owner = situation.assignment.owner if situation.assignment else None
+    key = replace(visit.view.key, kind="DeviceCertificate", name=owner.name if owner else "")
+    holder = visit.tools.cache.certificate(key)
+    if owner is None or holder is None or holder.uid != owner.uid:
+        raise Conflict(f"{key} is gone meanwhile.")
+    return holder
+
+
+# ---------------------------------------------------------------------------------------- installation
+
+
+async def _install(visit: Visit, situation: Situation, revision: Revision) -> None:
+    material = await visit.tools.secrets.read_revision(visit.view.key.namespace, revision.secret)
+    bundle = CertificateBundle(
+        alias=f"{alias_prefix(visit.desired.key)}r{revision.number}",
+        fingerprint=revision.facts.fingerprint,
+        leaf_der=material.leaf_der,
+        chain_der=material.chain_der,
+        key_der=material.key_der,
+    )
+    visit.inventory = None
+    try:
+        await ask(visit, situation, "install", lambda driver: driver.install(bundle))
+    except DeviceRefused as error:
+        visit.status = replace(visit.status, revision=bound(visit, revision.ref, error.reason))
+        if (activating := visit.status.revision.activating) is not None:  # one slot: what was served may be gone
+            state = replace(visit.status.revision, activating=replace(activating, rolling_back=True))
+            await visit.save(replace(visit.status, revision=state))
+        raise
+
+
+async def _begin_activation(visit: Visit, situation: Situation, revision: Revision) -> None:
+    before = situation.inventory.assigned if situation.inventory else None
+    activating = Activating(
+        revision=revision.ref,
+        since=visit.tools.clock.now(),
+        previous_handle=before.handle if before else None,
+        previous_fingerprint=before.fingerprints[0] if before and before.fingerprints else situation.served_fingerprint,
+    )
+    await visit.save(replace(visit.status, revision=replace(visit.status.revision, activating=activating)))
+
+
+async def _activate(visit: Visit, situation: Situation, handle: str) -> None:
+    """The device may drop the connection while it obeys: the handshake tells what came of it."""
+    visit.inventory = None
+    try:
+        await ask(visit, situation, "activate", lambda driver: driver.activate(handle))
+    except DeviceUnreachable:
+        await visit.close_session()
+        visit.look_again()
+
+
+async def _begin_roll_back(visit: Visit, why: str) -> None:
+    state = visit.status.revision
+    if state.activating is None:
+        return
+    activating = replace(state.activating, rolling_back=True, since=visit.tools.clock.now())
+    await visit.save(replace(visit.status, revision=replace(state, activating=activating)))
+    visit.done -= {Activate, Install, Reboot}
+    visit.tell("Warning", Reason.ROLLING_BACK, f"{why}; the previous certificate is put back.")
+
+
+def _record_installed(visit: Visit, revision: Revision) -> None:
+    """Proven by the handshake. What was there before is remembered until it is tidied away."""
+    state = visit.status.revision
+    before = state.installed if state.installed and state.installed != revision.ref else state.previous
+    visit.status = replace(visit.status, revision=RevisionState(installed=revision.ref, previous=before))
+    if state.installed != revision.ref:
+        visit.tell("Normal", Reason.INSTALLED, f"The device serves revision {revision.number}.")
+    visit.inventory = None
+
+
+async def _record_failed(visit: Visit, situation: Situation, reason: Reason) -> None:
+    """The revision is bound to a back-off on this device; whatever was being activated no longer is."""
+    activating = visit.status.revision.activating
+    revision = activating.revision if activating else situation.turn.ref if situation.turn else None
+    if revision is None:
+        return
+    failed = visit.status.revision.failed
+    told = failed is not None and failed.revision == revision and failed.next_attempt_at > visit.tools.clock.now()
+    state = visit.status.revision if told else bound(visit, revision, reason)
+    await visit.save(replace(visit.status, revision=replace(state, activating=None)))
+    visit.tell("Warning", reason, f"Revision {revision.number} could not be proven on the device.")
+
+
+def bound(visit: Visit, revision: RevisionRef, reason: Reason) -> RevisionState:
+    """The state with this revision failed once more: 5 s, doubling to an hour."""
+    state = visit.status.revision
+    again = state.failed if state.failed is not None and state.failed.revision == revision else None
+    attempts = again.attempts + 1 if again else 1
+    next_at = visit.tools.clock.now() + backoff_for(attempts, visit.view.uid, timedelta(hours=1))
+    return replace(state, failed=FailedRevision(revision, str(reason), attempts, next_at))
+
+
+async def _remove(visit: Visit, situation: Situation, handle: str, alias: str) -> None:
+    visit.inventory = None
+    if await ask(visit, situation, "remove", lambda driver: driver.remove(handle)):
+        visit.tell("Normal", Reason.OLD_OBJECT_REMOVED, f"The old certificate {alias} was removed from the device.")
+        return
+    visit.kept_objects.add(handle)
+    visit.tell("Normal", Reason.OLD_OBJECT_KEPT, f"The device still uses the old certificate {alias}; it stays.")
