@@ -207,7 +207,7 @@ async def test_a_rotation_goes_on_after_a_kill_just_behind_a_write(world: World,
         return view is not None and view.status.number == 2 and view.status.rotation is None
 
     await time_passes(world, is_over)
-    await world.ready("gate")
+    await world.ready("gate", within=40)
     [new] = await until_one(world)
     assert new != old
     await the_old_one_is_retired(world, old, new)
@@ -232,7 +232,7 @@ def die_behind(world: World, write: str) -> asyncio.Event:
 
 async def time_passes(world: World, enough: Callable[[], bool]) -> None:
     """Half an hour at a time, everybody looking again each time."""
-    until = asyncio.get_running_loop().time() + 60
+    until = asyncio.get_running_loop().time() + 90
     while not enough():
         assert asyncio.get_running_loop().time() < until, "it did not come about"
         world.clock.forward(timedelta(minutes=31))

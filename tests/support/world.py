@@ -1,6 +1,7 @@
 """A world for one story: a namespace on the real API server, simulated cameras, and the operator in the same loop."""
 
 import asyncio
+import gc
 import itertools
 import json
 import os
@@ -44,6 +45,7 @@ class World:
         self.root = self.folder / "root.pem"
         self.kubeconfig = plane.kubeconfig
         self.app: App | None = None
+        self._killed = False
         self._stop: asyncio.Event | None = None
         self._task: asyncio.Task[None] | None = None
 
@@ -54,6 +56,8 @@ class World:
     async def __aexit__(self, *error: object) -> None:
         await self.stop_operator()
         await self.simulator.__aexit__(None, None, None)
+        if self._killed:
+            gc.collect()  # CPython 3.11 cannot bear that what was cut off is collected within an ast.parse
 
     # ------------------------------------------------------------------------------------------ operator
 
@@ -87,6 +91,7 @@ class World:
 
     async def kill_operator(self) -> None:
         """End it where it stands: every task of it is cancelled at its present await."""
+        self._killed = True
         assert self.app is not None
         assert self._task is not None
         for task in self.app.workers.tasks:
