@@ -14,8 +14,8 @@ _KEY = re.compile(r"(?P<indent> *)(?P<key>[A-Za-z][A-Za-z0-9]*):")
 _INTRODUCTION = """\
 # device-cert-operator: the Helm chart
 
-Generated from values.yaml by `make generate`; do not edit. How to install: [docs/install.md](../../docs/install.md); what
-the rights are for: [docs/security.md](../../docs/security.md).
+Generated from values.yaml by `make generate`; do not edit. How to install: [docs/install.md](../../docs/install.md);
+what the rights are for: [docs/security.md](../../docs/security.md).
 
 ```
 helm install device-cert-operator charts/device-cert-operator --namespace device-cert-operator --create-namespace

@@ -1,4 +1,4 @@
-"""Writes the CRDs, the API reference, the editor schemas and what of the chart follows from them; `--check` compares."""
+"""Writes the CRDs, API reference, editor schemas and what of the chart follows from them; `--check` only compares."""
 
 import json
 import sys
