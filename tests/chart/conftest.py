@@ -1,7 +1,5 @@
 """The helm binary that the local control plane brings; whoever uses it is marked `cluster`, as it has to be built."""
 
-from pathlib import Path
-
 import pytest
 
 from local_control_plane.build import ensure

@@ -218,13 +218,13 @@ def test_alerts_take_their_figures_from_values_and_leave_templates_alone(helm: H
     some = rules_of(helm, chart, thresholds=thresholds, disabled=["OperatorAbsent", "ChecksLate"])
     assert set(some) == {"DeviceNotSecure"}
     with pytest.raises(HelmRefused, match=r"thresholds\.late has no value"):
-        rules_of(helm, chart, thresholds={"notSecureFor": "15m", "late": None})
+        rules_of(helm, chart, thresholds={"notSecureFor": "15m"})
 
 
 def test_a_dashboard_becomes_a_configmap(helm: Helm, tmp_path: Path) -> None:
     text = '{"title": "Devices",\n "legend": "{{name}}"}\n'
     chart = with_files(tmp_path, dashboard__json=text)
-    found = [one for one in helm.objects({"metrics": {"dashboard": {"enabled": True}}}, chart=chart)]
+    found = list(helm.objects({"metrics": {"dashboard": {"enabled": True}}}, chart=chart))
     board = only(found, "ConfigMap")
     assert yaml.safe_load(board["data"]["device-cert-operator.json"]) == yaml.safe_load(text)
     assert board["metadata"]["labels"]["grafana_dashboard"] == "1"
