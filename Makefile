@@ -49,7 +49,7 @@ test: browser-is-here lint ## Everything: lint, unit tests, the real API server,
 	@$(BIN)/python -m pytest -q -n 2 --dist worksteal -m cluster
 	@$(BIN)/python -m pytest -q -m "browser and not cluster"
 
-generate: setup ## CRDs, API reference and editor schemas from the types
+generate: setup ## CRDs, API reference, editor schemas and the chart's README
 	@$(BIN)/python -m device_cert_operator.api.generate
 
 lock: ## Pin every package anew, with hashes, from pyproject.toml

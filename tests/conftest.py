@@ -1,4 +1,4 @@
-"""Fixtures for all tests. A test that asks for the control plane is marked `cluster` by that."""
+"""Fixtures for all tests. A test that asks for the control plane, or for helm, is marked `cluster` by that."""
 
 import pytest
 
@@ -10,7 +10,8 @@ pytest_plugins = ["tests.support.control_plane"]
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """What a test needs is marked by where it is and by the fixtures that it uses: `cluster`, `browser`."""
     for item in items:
-        if "control_plane" in getattr(item, "fixturenames", ()) or "local_control_plane" in str(item.path):
+        fixtures = getattr(item, "fixturenames", ())
+        if "control_plane" in fixtures or "helm" in fixtures or "local_control_plane" in str(item.path):
             item.add_marker(pytest.mark.cluster)
         if "tests/browser/" in item.path.as_posix():
             item.add_marker(pytest.mark.browser)

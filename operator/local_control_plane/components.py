@@ -4,7 +4,9 @@ from pathlib import Path
 
 from local_control_plane.build import Programs
 
-CONTROLLERS = "garbage-collector-controller,namespace-controller,serviceaccount-controller"
+CONTROLLERS = (
+    "clusterrole-aggregation-controller,garbage-collector-controller,namespace-controller,serviceaccount-controller"
+)
 ETCD, API_SERVER, CONTROLLER_MANAGER = "etcd", "kube-apiserver", "kube-controller-manager"
 START_ORDER = (ETCD, API_SERVER, CONTROLLER_MANAGER)
 
@@ -68,7 +70,7 @@ def api_server(programs: Programs, folder: Path, port: int, etcd_port: int) -> l
 
 
 def controller_manager(programs: Programs, folder: Path) -> list[str]:
-    """Only what makes deletion end and service accounts appear; it takes no port."""
+    """Only what makes deletion end, service accounts appear and roles add up; it takes no port."""
     pki = folder / "pki"
     return [
         str(programs.kube_controller_manager),

@@ -10,7 +10,7 @@ import yaml
 
 from device_cert_operator.api import generate
 
-CRDS = [yaml.safe_load(text) for path, text in generate.outputs().items() if path.parent.name == "crds"]
+CRDS = [yaml.safe_load(text) for path, text in generate.outputs().items() if path.parent == generate.ROOT / "crds"]
 Field = tuple[str, dict[str, Any]]
 
 

@@ -170,6 +170,9 @@ def kopf_settings() -> kopf.OperatorSettings:
     settings.watching.chunk_size = 500  # ten thousand objects in one answer are a spike in memory
     settings.watching.label_selectors["secrets"] = USE  # other people's Secrets never reach this process
     settings.watching.label_selectors["configmaps"] = USE
+    settings.scanning.disabled = (
+        True  # the CRDs are there by now, namespaces are named: no right to watch either is needed
+    )
     settings.networking.error_backoffs = Endless()  # the default list ends, and the process with it
     return settings
 

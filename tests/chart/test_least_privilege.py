@@ -1,0 +1,92 @@
+"""The operator under the chart's own ServiceAccount: nothing that it asks for is refused, nothing it may do is unused.
+
+Each story runs with the token of an installed release, and the API server's audit log is compared with the release's
+Roles, in both forms.
+"""
+
+from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from local_control_plane import plane as planes
+from local_control_plane.plane import AUDIT_METADATA, ControlPlane
+from tests.chart.account import Account, Right, install, refused, requests_of, right
+from tests.chart.helm import Helm
+from tests.chart.stories import STORIES
+from tests.support.control_plane import install_crds, kubectl
+from tests.support.world import World
+
+Story = Callable[[World], Awaitable[None]]
+NAMES = [story.__name__ for story in STORIES]
+# Granted though no story here uses it; each with its reason.
+UNUSED: dict[Right, str] = {
+    ("create", "coordination.k8s.io", "leases"): "these stories run one operator, without an election",
+    ("get", "coordination.k8s.io", "leases"): "as above",
+    ("update", "coordination.k8s.io", "leases"): "as above",
+}
+
+
+def namespace_of(form: str, story: Story) -> str:
+    return f"{form}-{NAMES.index(story.__name__)}"
+
+
+@pytest.fixture(scope="module")
+def audited(helm: Helm) -> Iterator[ControlPlane]:
+    """A plane that writes down every request."""
+    with planes.start(audit_policy=AUDIT_METADATA) as plane:
+        install_crds(plane)
+        yield plane
+
+
+@pytest.fixture(scope="module", params=["everywhere", "somewhere"])
+def account(
+    request: pytest.FixtureRequest, helm: Helm, audited: ControlPlane, tmp_path_factory: pytest.TempPathFactory
+) -> Account:
+    """The release in one of its two forms, with a namespace for each story."""
+    form: str = request.param
+    namespaces = tuple(namespace_of(form, story) for story in STORIES)
+    for namespace in namespaces:
+        kubectl(audited, "create", "namespace", namespace)
+    folder: Path = tmp_path_factory.mktemp(form)
+    return install(helm, audited, folder, f"dco-{form}", namespaces if form == "somewhere" else ())
+
+
+@pytest.mark.timeout(420)
+async def test_nothing_is_refused_and_nothing_is_granted_that_no_story_uses(
+    audited: ControlPlane, account: Account
+) -> None:
+    for story in STORIES:
+        namespace = namespace_of(account.name.removeprefix("dco-"), story)
+        async with account.world(audited, namespace) as world:
+            await story(world)
+            await world.app.lister.compare()  # type: ignore[union-attr]  # it was started by the story
+    events = requests_of(audited, account.user)
+    assert refused(events) == []
+    used = {right(one) for one in events}
+    assert used <= account.granted
+    assert account.granted - used == set(UNUSED)
+    if account.watched:
+        assert {one["objectRef"].get("namespace") for one in events} == set(account.watched)
+
+
+def test_the_comparison_would_notice_a_refusal(audited: ControlPlane, account: Account) -> None:
+    """The account is refused what its Roles do not say, and the log shows it."""
+    kube = f"--kubeconfig={account.kubeconfig}"
+    place = account.watched[0] if account.watched else "default"
+    for command in (("get", "pods"), ("delete", "device", "gate"), ("get", "nodes"), ("create", "ns", "x")):
+        with pytest.raises(AssertionError, match="forbidden"):
+            kubectl(audited, kube, "-n", place, *command)
+    told = refused(requests_of(audited, account.user))
+    assert f"list /api/v1/namespaces/{place}/pods?limit=500" in told
+    assert "list /api/v1/nodes?limit=500" in told
+
+
+def test_the_account_of_some_namespaces_reads_no_secret_elsewhere(audited: ControlPlane, account: Account) -> None:
+    kube = f"--kubeconfig={account.kubeconfig}"
+    if account.watched:
+        with pytest.raises(AssertionError, match="forbidden"):
+            kubectl(audited, kube, "-n", "kube-system", "get", "secrets")
+        kubectl(audited, kube, "-n", account.watched[0], "get", "secrets")
+    else:
+        kubectl(audited, kube, "-n", "kube-system", "get", "secrets")

@@ -1,0 +1,285 @@
+"""Whoever may edit one namespace cannot make the operator read, send or overwrite what stands in another.
+
+One test for each field by which an object names another. `mallory` may edit one namespace, with the cluster's own role
+`edit`; what she names exists in the namespace `victim` only, labelled by its owner for exactly this use.
+"""
+
+import base64
+import json
+from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+import yaml
+
+from local_control_plane import plane as planes
+from local_control_plane.plane import AUDIT_METADATA, ControlPlane
+from tests.chart.account import Account, AccountWorld, install, requests_of
+from tests.chart.helm import Helm, Object
+from tests.support.authorities import LOOPBACK
+from tests.support.control_plane import install_crds, kubectl, try_kubectl
+from tests.support.outside_ca import OutsideCA
+from tests.support.world import World, make_root
+
+VICTIM = "victim"
+MALLORY = ("--as=mallory", "--as-group=system:authenticated")
+
+
+@pytest.fixture(scope="module")
+def audited(helm: Helm) -> Iterator[ControlPlane]:
+    with planes.start(audit_policy=AUDIT_METADATA) as plane:
+        install_crds(plane)
+        yield plane
+
+
+@pytest.fixture(scope="module")
+def account(helm: Helm, audited: ControlPlane, tmp_path_factory: pytest.TempPathFactory) -> Account:
+    """The operator that may read every namespace: nothing but its own rules keeps them apart."""
+    return install(helm, audited, tmp_path_factory.mktemp("account"), "dco")
+
+
+@pytest.fixture(scope="module")
+def treasure(audited: ControlPlane, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Object]:
+    """What the victim has, by kind and name."""
+    folder = tmp_path_factory.mktemp("treasure")
+    make_root(folder)
+    crt, key = (folder / "root.pem").read_text(), (folder / "root.key").read_text()
+    outside = OutsideCA(folder / "outside")
+    chain = outside.sign(outside.new_csr("127.0.0.1")) + outside.issuing_pem + outside.root_pem
+    objects = [
+        _secret("login", "credentials", username="admin", password="secret"),
+        _secret("root", "ca", **{"tls.crt": crt, "tls.key": key}),
+        _secret("pair", "certificate", **{"tls.crt": chain, "tls.key": (folder / "outside" / "other.key").read_text()}),
+        _secret("bundle", "ca", **{"ca.crt": crt}),
+        _secret("signed", "certificate", **{"tls.crt": chain}),
+        _config_map("bundle", "ca", **{"ca.crt": crt}),
+        _config_map("signed", "certificate", **{"tls.crt": chain}),
+        {
+            "apiVersion": "devicecert.io/v1alpha1",
+            "kind": "CertificateAuthority",
+            "metadata": {"name": "site-ca"},
+            "spec": {"secretName": "root", "nameConstraints": LOOPBACK},
+        },
+    ]
+    kubectl(audited, "create", "namespace", VICTIM)
+    kubectl(audited, "-n", VICTIM, "apply", "-f", "-", given=yaml.safe_dump_all(objects))
+    return {f"{one['kind']}/{one['metadata']['name']}": one for one in objects}
+
+
+def _secret(name: str, use: str, **data: str) -> Object:
+    labels = {"devicecert.io/use": use}
+    return {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name, "labels": labels}, "stringData": data}
+
+
+def _config_map(name: str, use: str, **data: str) -> Object:
+    labels = {"devicecert.io/use": use}
+    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name, "labels": labels}, "data": data}
+
+
+@pytest.fixture
+async def world(
+    audited: ControlPlane, account: Account, treasure: dict[str, Object], request: pytest.FixtureRequest
+) -> AsyncIterator[AccountWorld]:
+    """mallory's namespace, and the operator of the whole cluster."""
+    namespace = f"m-{abs(hash(request.node.name)) % 10**8}"
+    kubectl(audited, "create", "namespace", namespace)
+    kubectl(audited, "-n", namespace, "create", "rolebinding", "mallory", "--clusterrole=edit", "--user=mallory")
+    async with account.world(audited, namespace) as made:
+        yield made
+    kubectl(audited, "delete", "namespace", namespace, "--wait=false")
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """manifest: with the reference at `path` naming what the victim has. told: kind, condition and reason that say so.
+
+    own: what mallory has herself, as without it the operator would not come as far as this reference.
+    """
+
+    path: tuple[str, ...]
+    manifest: Callable[[World], Object]
+    told: tuple[str, str, str] | None
+    own: tuple[str, ...] = ()
+
+
+def _device(**spec: Any) -> Callable[[World], Object]:
+    return lambda world: world.device("gate", **spec)
+
+
+def _certificate(**spec: Any) -> Callable[[World], Object]:
+    return lambda world: world.certificate("gate", **spec)
+
+
+def _verified(kind: str) -> Callable[[World], Object]:
+    reference = {"kind": kind, "name": "bundle", "key": "ca.crt"}
+    return _device(connection__security="Verified", connection__caRef=reference)
+
+
+def _external(kind: str) -> Callable[[World], Object]:
+    return _certificate(issuer={"external": {"certificateRef": {"kind": kind, "name": "signed"}}})
+
+
+ATTEMPTS: dict[str, Attempt] = {
+    "Device.credentialsSecretRef": Attempt(
+        ("credentialsSecretRef",), _device(), ("dev", "Authenticated", "SecretMissing")
+    ),
+    "Device.connection.caRef of a ConfigMap": Attempt(
+        ("connection", "caRef"), _verified("ConfigMap"), ("dev", "Identified", "ConfigMapMissing"), ("login",)
+    ),
+    "Device.connection.caRef of a Secret": Attempt(
+        ("connection", "caRef"), _verified("Secret"), ("dev", "Identified", "SecretMissing"), ("login",)
+    ),
+    "DeviceCertificate.issuer.caSecretRef": Attempt(
+        ("issuer", "caSecretRef"), _certificate(), ("dcert", "Issued", "CAMissing"), ("login", "device")
+    ),
+    "DeviceCertificate.issuer.authorityRef": Attempt(
+        ("issuer", "authorityRef"),
+        _certificate(issuer={"authorityRef": {"name": "site-ca"}}),
+        ("dcert", "Issued", "AuthorityMissing"),
+        ("login", "device"),
+    ),
+    "DeviceCertificate.issuer.external.certificateRef of a ConfigMap": Attempt(
+        ("issuer", "external", "certificateRef"),
+        _external("ConfigMap"),
+        ("dcert", "Issued", "WaitingForSignature"),
+        ("login", "device"),
+    ),
+    "DeviceCertificate.issuer.external.certificateRef of a Secret": Attempt(
+        ("issuer", "external", "certificateRef"),
+        _external("Secret"),
+        ("dcert", "Issued", "WaitingForSignature"),
+        ("login", "device"),
+    ),
+    "DeviceCertificate.issuer.provided.secretRef": Attempt(
+        ("issuer", "provided", "secretRef"),
+        _certificate(issuer={"provided": {"secretRef": {"name": "pair"}}}),
+        ("dcert", "Issued", "SecretMissing"),
+        ("login", "device"),
+    ),
+    "DeviceCertificate.devices": Attempt(
+        ("devices", "0"),
+        _certificate(issuer={"caSecretRef": {"name": "mine"}}),
+        ("dcert", "Installed", "DeviceMissing"),
+    ),
+    "DeviceCertificate.issuer.certManagerRef": Attempt(
+        ("issuer", "certManagerRef"),
+        _certificate(issuer={"certManagerRef": {"name": "site", "kind": "ClusterIssuer"}}),
+        ("dcert", "Issued", "ClusterIssuerNotAllowed"),
+        ("login", "device"),
+    ),
+}
+
+
+@pytest.mark.parametrize("field", ATTEMPTS)
+async def test_a_reference_leads_into_no_other_namespace(
+    world: AccountWorld, audited: ControlPlane, account: Account, field: str
+) -> None:
+    attempt = ATTEMPTS[field]
+    camera = await world.camera("gate")
+    manifest = attempt.manifest(world)
+    reference = manifest["spec"]
+    for part in attempt.path:
+        reference = reference[int(part)] if part.isdigit() else reference[part]
+    await world.start_operator()
+    if "login" in attempt.own:
+        await world.credentials()
+    if "device" in attempt.own:
+        await world.apply(world.device("gate"))
+
+    reference["namespace"] = VICTIM
+    assert "unknown field" in _as_mallory(world, manifest, "--validate=strict").stderr
+    traversing = reference | {"name": f"../../{VICTIM}/secrets/{reference['name']}"}
+    for refused in (_with(manifest, attempt.path, traversing), _with(manifest, attempt.path, {"name": f"{VICTIM}/x"})):
+        assert "should match" in _as_mallory(world, refused, "--validate=ignore").stderr
+    taken = _as_mallory(world, manifest, "--validate=ignore")
+    assert taken.returncode == 0, f"the API server drops the field, and no more: {taken.stderr}"
+
+    assert attempt.told is not None
+    kind, condition, reason = attempt.told
+    await _until_told(world, kind, condition, reason)
+    if "login" not in attempt.own:
+        assert camera.guard.accepted == 0
+    read = {
+        one["objectRef"]["name"]
+        for one in requests_of(audited, account.user)
+        if one["objectRef"].get("namespace") == VICTIM and "name" in one["objectRef"] and one["verb"] == "get"
+    }
+    assert read <= {"root", "site-ca"}, "read for the victim's own CertificateAuthority"
+
+
+def _with(manifest: Object, path: tuple[str, ...], reference: Object) -> Object:
+    """The manifest with another reference."""
+    copy: Object = json.loads(json.dumps(manifest))
+    place: Any = copy["spec"]
+    for part in path[:-1]:
+        place = place[part]
+    place[int(path[-1]) if path[-1].isdigit() else path[-1]] = (
+        {**place[path[-1]], **reference} if isinstance(place, dict) else reference
+    )
+    return copy
+
+
+def _as_mallory(world: World, manifest: Object, *more: str) -> Any:
+    return try_kubectl(
+        world.plane, *MALLORY, "-n", world.namespace, "apply", *more, "-f", "-", given=yaml.safe_dump(manifest)
+    )
+
+
+async def _until_told(world: World, kind: str, condition: str, reason: str) -> None:
+    """Whatever its status: what cannot be read is False or Unknown."""
+    await world.until(kind, "gate", condition, "False", reason)
+
+
+async def test_names_to_be_written_are_written_beside_their_object_only(
+    world: AccountWorld, audited: ControlPlane, treasure: dict[str, Object]
+) -> None:
+    """`secretName` and `configMapName` take no namespace; what bears the name elsewhere stays as it is."""
+    before = _everything_of(audited)
+    await world.camera("gate")
+    await world.credentials()
+    authority = {
+        "apiVersion": "devicecert.io/v1alpha1",
+        "kind": "CertificateAuthority",
+        "metadata": {"name": "site-ca"},
+        "spec": {"secretName": "root", "nameConstraints": LOOPBACK, "trustBundle": {"configMapName": "bundle"}},
+    }
+    wanted = world.certificate("gate", issuer={"authorityRef": {"name": "site-ca"}}, secretName="pair")
+    for manifest, path in ((authority, ("secretName",)), (wanted, ("secretName",))):
+        refused = {**manifest, "spec": {**manifest["spec"], path[0]: f"{VICTIM}/pair"}}
+        assert "should match" in _as_mallory(world, refused, "--validate=ignore").stderr
+    await world.start_operator()
+    for manifest in (authority, world.device("gate"), wanted):
+        assert _as_mallory(world, manifest).returncode == 0
+    await world.ready("gate")
+    await world.until("dca", "site-ca", "Ready", "True")
+    ours = json.loads(await world.kubectl("get", "secret", "root", "-o", "json"))
+    theirs = treasure["Secret/root"]["stringData"]["tls.key"]
+    assert base64.b64decode(ours["data"]["tls.key"]).decode() != theirs
+    assert _everything_of(audited) == before
+
+
+def _everything_of(plane: ControlPlane) -> dict[str, Any]:
+    """The data of the victim's Secrets and ConfigMaps."""
+    listed = json.loads(kubectl(plane, "-n", VICTIM, "get", "secrets,configmaps", "-o", "json"))["items"]
+    return {f"{one['kind']}/{one['metadata']['name']}": one.get("data") for one in listed if "-trust" not in str(one)}
+
+
+def test_editors_of_a_namespace_change_devices_there_and_no_status(audited: ControlPlane, account: Account) -> None:
+    namespace = "editors"
+    kubectl(audited, "create", "namespace", namespace)
+    kubectl(audited, "-n", namespace, "create", "rolebinding", "mallory", "--clusterrole=edit", "--user=mallory")
+    kubectl(audited, "-n", namespace, "create", "rolebinding", "vera", "--clusterrole=view", "--user=vera")
+
+    def may(user: str, verb: str, what: str, place: str = namespace) -> bool:
+        said = try_kubectl(audited, "-n", place, "auth", "can-i", verb, what, f"--as={user}")
+        return said.stdout.strip() == "yes"
+
+    for kind in ("devices", "devicecertificates", "certificateauthorities"):
+        name = f"{kind}.devicecert.io"
+        assert may("mallory", "create", name)
+        assert may("mallory", "delete", name)
+        assert not may("mallory", "create", name, VICTIM)
+        assert not may("mallory", "patch", f"{name}/status"), "a status holds what was proven"
+        assert may("vera", "list", name)
+        assert not may("vera", "create", name)
