@@ -1,4 +1,4 @@
-"""`devicecert trust export`, as people run it."""
+"""`devicecert trust`, as people run it."""
 
 import asyncio
 import plistlib
@@ -7,8 +7,13 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import yaml
+from cryptography.hazmat.primitives import hashes
+
 from device_cert_operator.pki.facts import ders_to_pem, fingerprint, pem_to_ders
 from device_cert_operator.pki.mobileconfig import build_profile
+from device_simulator import Kind
+from device_simulator.camera_web.device import FirmwareCADevice
 from tests.support import ca
 from tests.support.authorities import authority, bundle
 from tests.support.world import World
@@ -85,3 +90,28 @@ def test_the_steps_for_debian_make_one_file_of_each_root(tmp_path: Path) -> None
     subprocess.run(["bash", "-euc", line], cwd=tmp_path, check=True, capture_output=True)
     made = [pem_to_ders(path.read_bytes()) for path in sorted(tmp_path.glob("site-ca-*.crt"))]
     assert [[fingerprint(der) for der in ders] for ders in made] == [[fingerprint(ROOT)], [fingerprint(OTHER)]]
+
+
+async def test_the_ca_of_a_firmware_is_shown_with_the_yaml_that_pins_it(world: World) -> None:
+    camera = await world.camera("gate", kind=Kind.FIRMWARE_CA)
+    assert isinstance(camera, FirmwareCADevice)
+    wanted = camera.firmware_ca.certificate.fingerprint(hashes.SHA256())
+    await world.credentials()
+    unpinned = world.certificate("gate", issuer={"deviceCA": {}})
+    await world.apply(world.device("gate", driver="camera-web"), unpinned)
+    early = await asyncio.to_thread(devicecert, world, "trust", "pin", "gate")
+    assert early.returncode == 2
+    assert "has not given the CA of its firmware yet" in early.stderr.decode()
+    await world.start_operator()
+    await world.until("dev", "gate", "Secure", "False", "PinNeeded")
+    done = await asyncio.to_thread(devicecert, world, "trust", "pin", "gate")
+    told = done.stdout.decode()
+    assert done.returncode == 0
+    assert wanted.hex(":").upper() in told
+    assert "not pinned" in told
+    await world.apply(unpinned | {"spec": unpinned["spec"] | yaml.safe_load(told)["spec"]})
+    await world.ready("gate")
+    again = await asyncio.to_thread(devicecert, world, "trust", "pin", "gate")
+    assert "published in ConfigMap gate-ca" in again.stdout.decode()
+    nobody = await asyncio.to_thread(devicecert, world, "trust", "pin", "nobody")
+    assert f"There is no Device {world.namespace}/nobody" in nobody.stderr.decode()

@@ -13,7 +13,7 @@ from device_cert_operator.kube.cache import Cache
 from device_cert_operator.kube.client import Requests, load_configuration, namespace_of
 from device_cert_operator.kube.relist import Lister
 from device_cert_operator.kube.revisions import decode
-from device_cert_operator.kube.views import authority_view
+from device_cert_operator.kube.views import DeviceView, authority_view, device_view
 from device_cert_operator.pki.bundle import PEM_KEY
 from device_cert_operator.pki.facts import pem_to_ders
 from device_cert_operator.pki.mobileconfig import build_profile
@@ -52,6 +52,62 @@ def export(name: str, namespace: str | None, form: str, output: Path | None, kub
     except OSError as error:
         click.echo(f"Error: {output} cannot be written: {error.strerror}.", err=True)
         sys.exit(2)
+
+
+@trust.command()
+@click.argument("device")
+@click.option("-n", "--namespace", default=None, help="Namespace; default that of the kubeconfig's context.")
+@click.option("--kubeconfig", envvar="KUBECONFIG", help="Cluster to ask.")
+def pin(device: str, namespace: str | None, kubeconfig: str | None) -> None:
+    """Show the CA in the firmware of DEVICE and the YAML that pins it.
+
+    Compare the fingerprint first, with the maker's word or with what another device of the kind shows. Exit code 2: the
+    device has not given its CA.
+    """
+    try:
+        view = asyncio.run(_device(device, namespace, kubeconfig))
+        click.echo(pin_text(view))
+    except OperatorError as error:
+        click.echo(f"Error: {error.message}", err=True)
+        sys.exit(2)
+
+
+async def _device(name: str, namespace: str | None, kubeconfig: str | None) -> DeviceView:
+    requests = Requests(await load_configuration(kubeconfig), SystemClock())
+    try:
+        key = ObjectKey("Device", namespace or await namespace_of(kubeconfig), name)
+        found = await Lister(requests, Cache(), ()).fetch(key.kind, key.namespace, key.name)
+    finally:
+        await requests.close()
+    if found is None:
+        raise MissingReference(f"There is no {key}.", reason=Reason.DEVICE_MISSING)
+    return device_view(found)
+
+
+def pin_text(view: DeviceView) -> str:
+    """What people compare, and what they add to the DeviceCertificate. Raises MissingReference (PinNeeded)."""
+    found = view.status.firmware_ca
+    if found is None:
+        raise MissingReference(
+            f"{view.key} has not given the CA of its firmware yet: it is asked once a DeviceCertificate with issuer "
+            f"deviceCA lists it. kubectl -n {view.key.namespace} describe dev {view.key.name} says more.",
+            reason=Reason.PIN_NEEDED,
+        )
+    colons = ":".join(found.fingerprint[at : at + 2] for at in range(0, len(found.fingerprint), 2)).upper()
+    published = f"ConfigMap {found.config_map}" if found.config_map else "nowhere: it is not pinned"
+    shared = ["# Another device of this namespace has the same one."] if found.shared else []
+    return "\n".join(
+        [
+            f"# CA in the firmware of {view.key.namespace}/{view.key.name}: {found.subject}",
+            f"# SHA-256 {colons}",
+            f"# published in {published}",
+            *shared,
+            "spec:",
+            "  issuer:",
+            "    deviceCA:",
+            f"      sha256: {found.fingerprint}",
+        ]
+    )
 
 
 async def _export(name: str, namespace: str | None, form: str, kubeconfig: str | None) -> bytes:

@@ -184,6 +184,7 @@ def _firmware_status(this: Round, s: CertificateSituation, plan: CertificatePlan
         before,
         observed_generation=this.desired.generation,
         revision=0,
+        issuer_name=issuer_name(this.desired),
         certificate=earliest_served(s),
         effective=None,
         members=plan.members,
