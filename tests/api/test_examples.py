@@ -12,7 +12,7 @@ import yaml
 from device_cert_operator.api.convert_authority import desired_authority
 from device_cert_operator.api.convert_spec import desired_certificate, desired_device
 from device_cert_operator.core.allowed import why_not_allowed
-from device_cert_operator.core.model import AuthorityIssuer, CASecretIssuer, OwnCAIssuer, names_of
+from device_cert_operator.core.model import AuthorityIssuer, CASecretIssuer, DeviceCAIssuer, OwnCAIssuer, names_of
 from device_cert_operator.core.naming import not_permitted
 from device_cert_operator.pki.authority import read_authority
 from local_control_plane.plane import ControlPlane
@@ -35,6 +35,7 @@ def test_there_is_an_example_for_each_way_of_use() -> None:
         "device-that-moves",
         "device-that-stays",
         "external",
+        "firmware-ca",
         "first-camera",
         "observe-only",
         "own-ca",
@@ -68,6 +69,8 @@ def test_an_example_fits_together(path: Path) -> None:
     authorities = {one["metadata"]["name"] for one in of["CertificateAuthority"]}
     known = {CASecretIssuer("root-ca"), *(AuthorityIssuer(name) for name in authorities)}
     assert {one.issuer for one in certificates if isinstance(one.issuer, OwnCAIssuer)} <= known
+    constrained = [one.issuer.constrained_by for one in certificates if isinstance(one.issuer, DeviceCAIssuer)]
+    assert {one.authority for one in constrained if one is not None} <= authorities
 
 
 def test_the_example_s_authority_may_sign_for_what_hangs_on_it() -> None:
