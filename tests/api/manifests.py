@@ -150,6 +150,27 @@ def full_provided(name: str = "gate") -> Manifest:
     return changed(manifest, "spec.issuer", {"provided": {"secretRef": {"name": "p" * 253}}})
 
 
+def full_firmware_certificate(name: str = "gate") -> Manifest:
+    """Certificates that devices make: every field given that may be given together, at its bound."""
+    manifest = certificate(name)
+    manifest["spec"] = {
+        "devices": [{"name": f"{number:03}" + "d" * 250} for number in range(64)],
+        "issuer": {
+            "deviceCA": {
+                "sha256": "sha256:" + "aB" * 32,
+                "caRef": {"kind": "ConfigMap", "name": "c" * 253, "key": "k" * 253},
+                "constrainedBy": {
+                    "authorityRef": {"name": "a" * 253},
+                    "permittedIPRanges": [
+                        f"2001:db8:ffff:ffff:ffff:ffff:ffff:ff{number:02x}/128" for number in range(16)
+                    ],
+                },
+            }
+        },
+    }
+    return manifest
+
+
 def dns_name(length: int) -> str:
     """A valid DNS name of this length, with labels as long as they may be."""
     return ("a" * 63 + ".") * (length // 64) + "b" * (length % 64)

@@ -15,6 +15,7 @@ from device_cert_operator.core.status import (
     DeviceStatus,
     EffectiveStatus,
     FailedRevision,
+    FirmwareCAStatus,
     IdentityStatus,
     MemberStatus,
     OwnerRef,
@@ -59,6 +60,7 @@ FULL_DEVICE = DeviceStatus(
     credentials=CredentialsState("v" * 64, "Refused", 2, NOON),
     handled_reboot=LONG,
     last_reboot=RebootStatus(NOON, SHORT, 2, NOON),
+    firmware_ca=FirmwareCAStatus("e" * 64, LONG, "c" * 253, shared=True),
     unreachable_since=NOON,
     conditions=conditions(DEVICE_CONDITIONS),
 )

@@ -16,6 +16,7 @@ from tests.api.manifests import (
     full_authority,
     full_certificate,
     full_device,
+    full_firmware_certificate,
 )
 from tests.support.control_plane import kubectl, read, try_kubectl
 
@@ -27,6 +28,8 @@ DAILY = "0 2 * * *"
 NO_GATEWAY = "enforce.gateway must be another address in the network of host and prefixLength"
 NO_HOST = "must be a valid IPv4 or IPv6 address without zone and brackets, or a DNS name"
 NO_SUBNET = "each subnet must be a CIDR such as 192.168.1.0/24, no larger than /20 (IPv6: /116)"
+FIRMWARE = changed(C, "spec.issuer", {"deviceCA": {"sha256": "ab" * 32}})
+NO_FIRMWARE = "with deviceCA the firmware makes keys, names and dates: leave out privateKey, subject, duration"
 NO_SIZE = "size must be 2048, 3072 or 4096 with algorithm RSA, 256 or 384 with ECDSA, and absent with Auto"
 
 # sentence, manifest, field, its value, what is told
@@ -147,6 +150,37 @@ INVALID: list[tuple[str, Manifest, str, Any, str]] = [
     ("too many devices", C, "spec.devices", [{"name": f"d{n}"} for n in range(65)], "spec.devices: Too many"),
     ("devices without names", C, "spec.devices", [{}], "spec.devices[0].name: Required value"),
     ("no issuer", C, "spec.issuer", ABSENT, "spec.issuer: Required value"),
+    ("a CA of the firmware and another", changed(C, "spec.issuer.deviceCA", {}), "spec.allowGap", False, "exactly one"),
+    ("a firmware CA and a subject", FIRMWARE, "spec.subject", {"country": "JP"}, NO_FIRMWARE),
+    ("a firmware CA and a key", FIRMWARE, "spec.privateKey", {"algorithm": "RSA"}, NO_FIRMWARE),
+    ("a firmware CA and a lifetime", FIRMWARE, "spec.duration", "24h", NO_FIRMWARE),
+    ("a firmware CA and a renewal", FIRMWARE, "spec.renewBefore", "24h", NO_FIRMWARE),
+    ("a firmware CA and a part of the lifetime", FIRMWARE, "spec.renewBeforePercentage", 30, NO_FIRMWARE),
+    ("a firmware CA and a copy", FIRMWARE, "spec.secretName", "gate-tls", NO_FIRMWARE),
+    ("a firmware CA and names", FIRMWARE, "spec.dnsNames", ["gate"], NO_FIRMWARE),
+    ("a firmware CA and addresses", FIRMWARE, "spec.ipAddresses", ["192.0.2.7"], NO_FIRMWARE),
+    ("a pin that is no hash", C, "spec.issuer", {"deviceCA": {"sha256": "abc"}}, "spec.issuer.deviceCA.sha256"),
+    (
+        "a firmware CA constrained to nothing",
+        C,
+        "spec.issuer",
+        {"deviceCA": {"constrainedBy": {"authorityRef": {"name": "site-ca"}, "permittedIPRanges": []}}},
+        "permittedIPRanges",
+    ),
+    (
+        "a firmware CA constrained to a range with host bits",
+        C,
+        "spec.issuer",
+        {"deviceCA": {"constrainedBy": {"authorityRef": {"name": "site-ca"}, "permittedIPRanges": ["10.0.0.1/8"]}}},
+        "without host bits, such as 192.168.1.0/24",
+    ),
+    (
+        "a firmware CA constrained by nobody",
+        C,
+        "spec.issuer",
+        {"deviceCA": {"constrainedBy": {"permittedIPRanges": ["10.0.0.0/8"]}}},
+        "constrainedBy.authorityRef: Required value",
+    ),
     ("an issuer that names none", C, "spec.issuer", {}, "name exactly one issuer"),
     (
         "two issuers",
@@ -252,8 +286,8 @@ def test_it_is_refused(control_plane: ControlPlane, manifest: Manifest, path: st
 
 @pytest.mark.parametrize(
     "manifest",
-    [D, C, A, full_device(), full_certificate(), full_authority()],
-    ids=["D", "C", "A", "full D", "full C", "full A"],
+    [D, C, A, full_device(), full_certificate(), full_firmware_certificate(), full_authority()],
+    ids=["D", "C", "A", "full D", "full C", "full firmware C", "full A"],
 )
 def test_short_and_full_manifests_are_taken(control_plane: ControlPlane, manifest: Manifest) -> None:
     """The full ones hold every list and string at its bound: rules must stay within the server's cost limits."""
@@ -285,6 +319,10 @@ VALID: list[tuple[Manifest, str, Any]] = [
     (D, "spec.checkInterval", "2s"),
     (D, "spec.checkInterval", "1h30m"),
     (D, "spec.clock.ntpServers", ["192.0.2.1", "2001:db8::1", "ntp.example"]),
+    (C, "spec.issuer", {"deviceCA": {}}),
+    (C, "spec.issuer", {"deviceCA": {"caRef": {"name": "copy"}}}),
+    (FIRMWARE, "spec.devices", [{"name": f"d{number}"} for number in range(64)]),
+    (D, "spec.connection.onKeyChange", "AcceptDeviceCA"),
     (C, "spec.dnsNames", ["*.example", "gate"]),
     (C, "spec.ipAddresses", ["192.0.2.7", "2001:db8::7"]),
     (C, "spec.renewBeforePercentage", 33),

@@ -218,3 +218,51 @@ def test_what_is_gone_without_a_word_wakes_who_depended_on_it() -> None:
     door.woken.clear()
     door.intake.gone("CertificateAuthority", "cams", "site-ca")
     assert set(door.woken) == {CERT}
+
+
+COPY = secret("copy", "certificate", "14") | {"kind": "ConfigMap"}
+PUBLISHED = secret("gate-ca", "trust", "14") | {"kind": "ConfigMap", "data": {"ca.crt": "x"}}
+FIRMWARE = {
+    "deviceCA": {
+        "caRef": {"name": "copy"},
+        "constrainedBy": {"authorityRef": {"name": "site-ca"}, "permittedIPRanges": ["10.0.0.0/8"]},
+    }
+}
+BY_FIRMWARE = changed(CERTIFICATE, 11, spec__issuer=FIRMWARE)
+EXPORTED = {"fingerprint": "f"}
+
+
+@pytest.mark.parametrize(
+    ("sentence", "obj", "woken"),
+    [
+        ("the copy of the CA wakes both", COPY, {CERT, GATE}),
+        ("what was published wakes its device", PUBLISHED, {GATE}),
+        ("a root that constrains the CA wakes the device", changed(AUTHORITY, 20, status__certificate=SERVED), {GATE}),
+        ("the CA that a device gave wakes the certificate", changed(DEVICE, 20, status__firmwareCA=EXPORTED), {CERT}),
+        ("another issuer wakes both", changed(BY_FIRMWARE, 20, spec__issuer={"deviceCA": {}}), {CERT, GATE}),
+    ],
+)
+def test_who_is_woken_around_a_firmware_s_ca(sentence: str, obj: Object, woken: set[ObjectKey]) -> None:
+    assert Door(DEVICE, BY_FIRMWARE, AUTHORITY).take(obj) == woken, sentence
+
+
+def test_what_no_longer_constrains_a_ca_wakes_nobody() -> None:
+    door = Door(DEVICE, BY_FIRMWARE, AUTHORITY)
+    door.take(changed(BY_FIRMWARE, 20, spec__issuer={"deviceCA": {}}))
+    assert door.take(changed(AUTHORITY, 21, status__certificate=SERVED)) == set()
+    assert door.take(COPY) == set()
+
+
+def test_devices_with_the_same_firmware_ca_are_known_by_their_serial_numbers() -> None:
+    def one(name: str, serial: str, namespace: str = "cams") -> Object:
+        meta = {"metadata__name": name, "metadata__uid": name, "metadata__namespace": namespace}
+        return changed(DEVICE, 20, status__firmwareCA=EXPORTED, status__identity={"serialNumber": serial}, **meta)
+
+    door = Door(one("gate", "1"), one("twin", "1"), one("far", "2", "elsewhere"))
+    assert door.cache.sharing_firmware_ca(GATE, "f", "1") is None
+    door.take(one("yard", "2"))
+    assert door.cache.sharing_firmware_ca(GATE, "f", "1") == "yard"
+    assert door.cache.sharing_firmware_ca(GATE, "f", "") is None
+    assert door.cache.sharing_firmware_ca(GATE, "g", "1") is None
+    door.take(one("yard", "2"), deleted=True)
+    assert door.cache.sharing_firmware_ca(GATE, "f", "1") is None
