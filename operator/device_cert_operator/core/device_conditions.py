@@ -3,7 +3,6 @@
 from device_cert_operator.core.conditions import Claim, kept, no, status_of, summary, unknown, yes
 from device_cert_operator.core.decide import Plan
 from device_cert_operator.core.model import Condition, Served
-from device_cert_operator.core.placement import is_displaced
 from device_cert_operator.core.schedule import STALLED_WHEN_UNREACHABLE_FOR
 from device_cert_operator.core.situation import Situation
 from device_cert_operator.core.steps import Rest, State
@@ -104,9 +103,6 @@ def _clock(s: Situation) -> Claim:
 
 
 def _address(s: Situation) -> Claim:
-    if is_displaced(s):
-        told = f"The device answers at {s.address}, not at its address {s.desired.host}."
-        return no("AddressCurrent", Reason.ADDRESS_CHANGED, told)
     if s.recognition is not None and s.recognition.may_log_in:
         moved = "" if s.address == s.desired.host else f" (declared: {s.desired.host})"
         return yes("AddressCurrent", Reason.ADDRESS_ANSWERS, f"The device was proven at {s.address}{moved}.")

@@ -45,7 +45,7 @@ from device_cert_operator.reconcile.asking import ask
 from device_cert_operator.reconcile.certificate_work import work_on_certificate
 from device_cert_operator.reconcile.confirm import confirm
 from device_cert_operator.reconcile.firmware import export_ca, publish_ca
-from device_cert_operator.reconcile.placement import go_to_declared, look_at_declared, set_address
+from device_cert_operator.reconcile.placement import begin_restart, go_to_declared, look_at_declared, set_address
 from device_cert_operator.reconcile.visit import Visit
 
 A_DAY = timedelta(days=1)
@@ -200,7 +200,11 @@ async def _reboot(visit: Visit, situation: Situation, cause: str) -> None:
     )
     visit.reboot_now = None
     here = replace(visit.status.address, declared=visit.desired.host, current=visit.address)
-    await visit.save(replace(visit.status, last_reboot=entry, address=here))
+    restarting = replace(visit.status, last_reboot=entry, address=here)
+    if cause != CHANGE_OF_ADDRESS:
+        await visit.save(restarting)
+    elif not await begin_restart(visit, restarting):
+        return
     await ask(visit, situation, "reboot", lambda driver: driver.reboot())
     visit.tell("Normal", Reason.REBOOTED, f"The device was asked to restart ({cause[:64]}).")
     await visit.close_session()

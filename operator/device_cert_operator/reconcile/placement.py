@@ -6,7 +6,7 @@ from datetime import timedelta
 from device_cert_operator.core.addresses import is_changing, pending_change
 from device_cert_operator.core.model import AddressLook, StaticAddress
 from device_cert_operator.core.situation import Situation
-from device_cert_operator.core.status import AddressChange
+from device_cert_operator.core.status import AddressChange, DeviceStatus
 from device_cert_operator.errors import DeviceRefused, Unsupported
 from device_cert_operator.reasons import Reason
 from device_cert_operator.reconcile.asking import ask
@@ -45,6 +45,15 @@ async def set_address(visit: Visit, situation: Situation, wanted: StaticAddress)
         await _note(visit, wanted, waits)
         return
     await go_to_declared(visit)
+
+
+async def begin_restart(visit: Visit, restarting: DeviceStatus) -> bool:
+    """Write down that the device is about to be restarted for its address. False: another one is on its way."""
+    async with visit.tools.setting_address:
+        if changing_now(visit) is not None:
+            return False
+        await visit.save(restarting)
+        return True
 
 
 async def go_to_declared(visit: Visit) -> None:
