@@ -15,7 +15,8 @@ class Settings:
     namespaces: watched namespaces, empty for all. workers: keys worked on at once. sessions, sessions_per_subnet:
     device conversations at once, altogether and per /24 (IPv6: /64). full_check_every: each n-th check logs in.
     locate_rate: TLS probes a second while looking for moved devices. liveness_silence: a watch or a worker silent for
-    longer is dead. cluster_issuers: ClusterIssuers of cert-manager that may be asked.
+    longer is dead. cluster_issuers: issuers beyond the namespace that may be asked:
+    `NAME` is a ClusterIssuer of cert-manager, `KIND.GROUP/NAME` one of another kind.
     metrics_port: of /metrics, /healthz and /readyz;
     0 picks a free one.
     """

@@ -410,6 +410,20 @@ def test_what_is_told(s: CertificateSituation, failure: Any, kind: str, claim: t
     assert told(s, failure)[kind] == claim
 
 
+def test_a_renewal_under_way_leaves_everything_ready() -> None:
+    late = NOW + timedelta(days=80)
+    longer = replace(NEW, facts=replace(NEW.facts, not_after=NOW + timedelta(days=300)))
+    s = replace(HAS, revisions=(OLD, longer), now=late)
+    assert isinstance(decide_certificate(given_turn(s, TURN)).next, GiveTurn)
+    s = given_turn(s, MemberStatus("gate", 2, late - timedelta(minutes=1)))
+    plan = decide_certificate(s)
+    assert isinstance(plan.next, Rest)
+    assert (plan.next.state, plan.next.reason) == (State.WAITING, Reason.RENEWING)
+    assert plan.members[0].secure
+    claims = told(s)
+    assert (claims["Installed"], claims["Ready"][0]) == (("False", Reason.RENEWING), "True")
+
+
 def test_five_devices_that_renew_are_named_shortly() -> None:
     names = tuple("abcde")
     s = look(

@@ -104,6 +104,27 @@ async def watched_order(doors: list[SimulatedDevice], wanted: str) -> AsyncItera
     assert wrong == []
 
 
+@asynccontextmanager
+async def watched_readiness(world: World) -> AsyncIterator[None]:
+    """Fails if the DeviceCertificate was not Ready for a moment; Installed has to be False for one."""
+    assert world.app is not None
+    cache, seen = world.app.cache, set[tuple[str, str]]()
+
+    async def look() -> None:
+        while True:
+            for view in cache.all_certificates():
+                seen.update((one.type, one.status) for one in view.status.conditions)
+            await asyncio.sleep(0.01)
+
+    looking = asyncio.create_task(look())
+    try:
+        yield
+    finally:
+        looking.cancel()
+    assert ("Ready", "False") not in seen
+    assert ("Installed", "False") in seen
+
+
 # ------------------------------------------------------------------------------------------- provided
 
 
@@ -141,7 +162,7 @@ async def test_another_pair_in_the_secret_is_a_new_revision_for_all(world: World
     await world.start_operator()
     await all_ready(world, *DOORS)
     second, second_key = outside.new_pair(*addresses(world))
-    async with watched_order(doors, fingerprint(second)):
+    async with watched_order(doors, fingerprint(second)), watched_readiness(world):
         await replace(world, second, second_key, outside)
         await world.holds(lambda: all(door.served_fingerprint == fingerprint(second) for door in doors), within=40)
     await all_ready(world, *DOORS)

@@ -672,11 +672,11 @@ def _member_status(member: Member, s: CertificateSituation) -> MemberStatus:
     before = next((status for status in s.status.members if status.name == member.name), MemberStatus(member.name))
     installed = member.status.revision.installed
     number = installed.number if installed and any(kept.ref == installed for kept in s.revisions) else None
-    satisfied = s.wanted is not None and (_has(member, s.wanted) or _satisfied(member, s))
+    secure = number is not None and member.secure  # an older revision counts: a renewal under way disturbs nobody
     if not any(revision.number == before.turn for revision in s.revisions):  # its revision is gone, and so is the turn
         before = replace(before, turn=None, turn_since=None)
-    reason, message = (Reason.TRUSTED, "") if satisfied else _why_not_secure(member, before, s)
-    return replace(before, installed=number, secure=satisfied, reason=str(reason), message=message[:256])
+    reason, message = (Reason.TRUSTED, "") if secure else _why_not_secure(member, before, s)
+    return replace(before, installed=number, secure=secure, reason=str(reason), message=message[:256])
 
 
 def _why_not_secure(member: Member, before: MemberStatus, s: CertificateSituation) -> tuple[Reason, str]:
@@ -744,8 +744,18 @@ def _waits(s: CertificateSituation, members: tuple[MemberStatus, ...]) -> Rest |
     """Not everything is secure yet: the first device that is not says why."""
     open_member = next((status for status in members if not status.secure), None)
     if open_member is None:
-        return None
+        return _renews(s)
     return Rest(State.WAITING, Reason(open_member.reason), f"Device {open_member.name}: {open_member.message}")
+
+
+def _renews(s: CertificateSituation) -> Rest | None:
+    """Everything is secure, and some devices have the wanted revision still to come."""
+    for member in s.members:
+        if s.wanted is not None and not _has(member, s.wanted) and not _satisfied(member, s):
+            return Rest(
+                State.WAITING, Reason.RENEWING, f"Device {member.name} serves an older revision until its turn."
+            )
+    return None
 
 
 CHOICES: tuple[Callable[[CertificateSituation, tuple[MemberStatus, ...]], CertificateStep | Rest | None], ...] = (

@@ -221,7 +221,7 @@ def _look_again(this: Round, s: CertificateSituation) -> timedelta:
     times += [
         member.turn_since + TURN_LASTS
         for member in this.status.members
-        if member.turn_since is not None and not member.secure and member.turn_since + TURN_LASTS > s.now
+        if member.turn_since is not None and member.installed != member.turn and member.turn_since + TURN_LASTS > s.now
     ]
     if s.authority.problem is not None:
         times.append(s.now + wait_after(s.authority.problem.retry, 6, this.view.uid))
