@@ -8,6 +8,7 @@ import time
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -34,12 +35,14 @@ from device_cert_operator.kube.views import (
     certificate_view,
     device_view,
 )
+from device_cert_operator.permit import ALWAYS, Permit
 
 PLURALS = {
     "Device": "devices",
     "DeviceCertificate": "devicecertificates",
     "CertificateAuthority": "certificateauthorities",
 }
+NAMESPACE_FILE = "/var/run/secrets/kubernetes.io/serviceaccount/namespace"
 REQUEST_TIMEOUT = 10.0
 MERGE = "application/merge-patch+json"
 
@@ -63,11 +66,21 @@ async def load_configuration(kubeconfig: str | None) -> Configuration:
         ) from None
 
 
+def own_namespace() -> str:
+    """That of the pod this process runs in. Raises ClusterError outside of one."""
+    try:
+        return Path(NAMESPACE_FILE).read_text(encoding="ascii").strip()
+    except OSError:
+        raise ClusterError("This is no pod: DEVICECERT_LEASE_NAMESPACE must say where the Lease is.") from None
+
+
 class Requests:
     """One connection pool. Every call has a timeout; every failure is a ClusterError."""
 
-    def __init__(self, configuration: Configuration, clock: Clock) -> None:
+    def __init__(self, configuration: Configuration, clock: Clock, permit: Permit = ALWAYS) -> None:
+        """permit: asked before each write."""
         self._client = ApiClient(configuration)
+        self._permit = permit
         self._clock = clock
         self._clock_error: timedelta | None = None
 
@@ -91,8 +104,11 @@ class Requests:
         body: Any = None,
         content_type: str = "application/json",
         accept: str = "application/json",
+        timeout: float = REQUEST_TIMEOUT,
     ) -> Object:
-        """One request; the answer as a dict. Raises NotFound, Conflict, ClusterError."""
+        """One request; the answer as a dict. timeout: seconds. Raises NotFound, Conflict, NotLeading, ClusterError."""
+        if method != "GET":
+            await self._permit.before(timedelta(seconds=timeout))
         headers = {"Content-Type": content_type, "Accept": accept}
         query = dict(query or {})
         await self._client.update_params_for_auth(headers, query, ["BearerToken"], path, method, body)
@@ -101,7 +117,7 @@ class Requests:
         sent_at = time.monotonic()
         try:
             reply = await self._client.rest_client.request(
-                method, url, headers=headers, body=body, _request_timeout=REQUEST_TIMEOUT
+                method, url, headers=headers, body=body, _request_timeout=timeout
             )
             data = await reply.read()
         except ApiException as error:
