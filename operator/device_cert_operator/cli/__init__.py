@@ -3,6 +3,7 @@
 import click
 
 from device_cert_operator import __version__
+from device_cert_operator.cli.doctor import doctor
 from device_cert_operator.cli.run import run
 from device_cert_operator.cli.show import show
 from device_cert_operator.cli.status import status
@@ -14,6 +15,7 @@ def main() -> None:
     """Keeps the HTTPS certificate of every network device correct, from Git."""
 
 
+main.add_command(doctor)
 main.add_command(run)
 main.add_command(show)
 main.add_command(status)
