@@ -21,7 +21,8 @@
     ├── VerificationFailed         the handshake differs                   BACKOFF
     └── ClusterError               the API server                          SOON
         ├── Conflict               read again                              AGAIN
-        └── NotFound               it is gone                              SOON
+        ├── NotFound               it is gone                              SOON
+        └── NotLeading             another replica may act now             SOON
 
 Every leaf carries a `Reason`, a message for a person that names the object and the next move (never a secret) and a
 `Retry`. Waiting is no error: it is a result.
@@ -199,6 +200,12 @@ class Conflict(ClusterError):
 
     default_reason = Reason.CONFLICT
     default_retry = Retry.AGAIN
+
+
+class NotLeading(ClusterError):
+    """Another replica may act now: nothing is started here any more."""
+
+    default_reason = Reason.NOT_LEADING
 
 
 class NotFound(ClusterError):

@@ -45,11 +45,16 @@ class Metrics:
             registry=self.registry,
         )
         self.queue_figures: Callable[[], tuple[int, float]] = lambda: (0, 0.0)
+        self.leading: Callable[[], bool] = lambda: True
         self.registry.register(_FromCache(cache, remembered, self))
 
     def watch_queue(self, figures: Callable[[], tuple[int, float]]) -> None:
         """Where depth and the longest wait in seconds come from."""
         self.queue_figures = figures
+
+    def watch_lease(self, leading: Callable[[], bool]) -> None:
+        """Who tells whether this process acts."""
+        self.leading = leading
 
     def device_operation(self, driver: str, operation: str, result: str, seconds: float) -> None:
         """One driver operation."""
@@ -79,7 +84,9 @@ class _FromCache(Collector):
 
     def collect(self) -> Iterator[Metric]:
         yield InfoMetricFamily("devicecert_build", "The running version.", {"version": __version__})
-        depth, oldest = self._metrics.queue_figures()
+        leading = self._metrics.leading()
+        yield GaugeMetricFamily("devicecert_leader", "1: this process acts, 0: it stands by.", int(leading))
+        depth, oldest = self._metrics.queue_figures() if leading else (0, 0.0)  # a standby's queue waits for nobody
         yield GaugeMetricFamily("devicecert_queue_depth", "Objects that are due and wait.", depth)
         yield GaugeMetricFamily("devicecert_queue_oldest_due_seconds", "How long the oldest has been due.", oldest)
         yield from self._devices()

@@ -50,6 +50,7 @@ class Reason(StrEnum):
     REVISION_DELETED = "RevisionDeleted"
     CONFLICT = "Conflict"
     CLUSTER_UNAVAILABLE = "ClusterUnavailable"
+    NOT_LEADING = "NotLeading"
 
     # a person decided so
     PAUSED = "Paused"

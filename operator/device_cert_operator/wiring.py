@@ -1,6 +1,8 @@
 """The composition root: alone in naming what is behind every seam."""
 
 import asyncio
+import platform
+import secrets
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
@@ -9,18 +11,20 @@ from functools import partial
 
 from kubernetes.aio.client import Configuration
 
-from device_cert_operator.clock import Clock
+from device_cert_operator.clock import Clock, SystemClock
 from device_cert_operator.core.model import ObjectKey, Served
 from device_cert_operator.drivers.base import DeviceConnection, Driver
 from device_cert_operator.drivers.registry import driver_for
+from device_cert_operator.engine.lease import Alone, Election, Leadership
 from device_cert_operator.engine.queue import KeyedQueue
 from device_cert_operator.engine.workers import Limits, Workers, spread
 from device_cert_operator.kube.cache import Cache
 from device_cert_operator.kube.cert_manager import CertManager
-from device_cert_operator.kube.client import Cluster, Requests, load_configuration
+from device_cert_operator.kube.client import Cluster, Requests, load_configuration, own_namespace
 from device_cert_operator.kube.csrs import CSRs
 from device_cert_operator.kube.events import Events
 from device_cert_operator.kube.intake import Intake
+from device_cert_operator.kube.lease import KubeLease
 from device_cert_operator.kube.relist import Lister
 from device_cert_operator.kube.roots import Roots
 from device_cert_operator.kube.secrets import Secrets
@@ -30,6 +34,7 @@ from device_cert_operator.net.locate import locate
 from device_cert_operator.net.occupied import probe_occupied
 from device_cert_operator.net.rate import RateLimiter
 from device_cert_operator.net.tls_probe import probe
+from device_cert_operator.permit import Permit
 from device_cert_operator.reconcile import authority, certificate, device
 from device_cert_operator.reconcile.tools import Memory, Tools
 from device_cert_operator.settings import Settings
@@ -57,13 +62,19 @@ class App:
     workers: Workers[ObjectKey]
     metrics: Metrics
     tools: Tools
+    leadership: Leadership
+    lease_requests: Requests
+    stopping: asyncio.Event
     synced: bool = False
     health_port: int = 0
     watch_problem: str | None = None
     _missed_rounds: int = field(default=0)
 
-    def start(self) -> None:
+    def begin(self) -> None:
         """Queue everything, what was never seen first, the rest spread out; and let the workers go."""
+        if self.stopping.is_set():
+            return
+        self.queue.clear()
         for view in self.cache.all_devices():
             fresh = view.status.observed_generation < view.generation
             over = min(START_SPREAD, view.desired.check_interval) if view.desired else timedelta(0)
@@ -74,10 +85,20 @@ class App:
             self.queue.add(one.key, 0 if one.status.observed_generation < one.generation else spread(one.uid, 5))
         self.workers.start()
 
+    async def end(self) -> None:
+        """Cancel what runs. What is remembered of devices is forgotten: others may change them now."""
+        await self.workers.halt()
+        self.tools.memory.clear()
+
     async def stop(self) -> None:
-        """Finish what runs, within the grace; close the pool."""
+        """Finish what runs, within the grace."""
+        self.stopping.set()
         await self.workers.drain(self.settings.shutdown_within)
+
+    async def close(self) -> None:
+        """Close the pools."""
         await self.requests.close()
+        await self.lease_requests.close()
 
     def note_round(self, missed: int) -> None:
         """A round of lists found changes that no watch told; twice in a row is a dead watch."""
@@ -88,10 +109,12 @@ class App:
 async def build(settings: Settings, kubeconfig: str | None, clock: Clock) -> App:
     """Make everything; nothing is sent yet. Raises ClusterError when no cluster is configured."""
     configuration = await load_configuration(kubeconfig)
-    requests = Requests(configuration, clock)
+    lease_requests = Requests(configuration, clock)
+    leadership = _leadership(settings, lease_requests)
+    requests = Requests(configuration, clock, leadership)
     cache = Cache()
     queue: KeyedQueue[ObjectKey] = KeyedQueue(clock)
-    memory = Memory()
+    memory, stopping = Memory(), asyncio.Event()
 
     def remembered(uid: str) -> tuple[datetime | None, float | None]:
         known = memory.devices.get(uid)
@@ -101,6 +124,7 @@ async def build(settings: Settings, kubeconfig: str | None, clock: Clock) -> App
 
     metrics = Metrics(cache, remembered)
     metrics.watch_queue(lambda: (queue.depth, queue.oldest_due_seconds))
+    metrics.watch_lease(lambda: leadership.leading)
     intake = Intake(cache, queue.add, queue.forget)
     limits = Limits(settings.sessions, settings.sessions_per_subnet)
     tools = Tools(
@@ -113,15 +137,16 @@ async def build(settings: Settings, kubeconfig: str | None, clock: Clock) -> App
         cert_manager=CertManager(requests),
         clock=clock,
         settings=settings,
-        probe=probe,
-        locate=_Locator(settings.locate_rate),
-        occupied=probe_occupied,
-        connect=partial(open_connection, clock=clock),
+        probe=partial(probe, permit=leadership),
+        locate=_Locator(settings.locate_rate, leadership),
+        occupied=partial(probe_occupied, permit=leadership),
+        connect=partial(open_connection, clock=clock, permit=leadership),
         driver_for=partial(_driver, clock=clock),
         session=_sessions(limits),
         counters=metrics,
         sleep=asyncio.sleep,
         memory=memory,
+        ending=stopping.is_set,
     )
 
     async def reconcile(key: ObjectKey) -> timedelta | None:
@@ -131,21 +156,47 @@ async def build(settings: Settings, kubeconfig: str | None, clock: Clock) -> App
         queue, reconcile, settings.workers, clock, lambda key, result, took: metrics.reconciled(key.kind, result, took)
     )
     lister = Lister(requests, cache, settings.namespaces)
-    return App(settings, configuration, requests, cache, intake, lister, queue, workers, metrics, tools)
+    return App(
+        settings,
+        configuration,
+        requests,
+        cache,
+        intake,
+        lister,
+        queue,
+        workers,
+        metrics,
+        tools,
+        leadership,
+        lease_requests,
+        stopping,
+    )
+
+
+def _leadership(settings: Settings, requests: Requests) -> Leadership:
+    """An election where a Lease is named. Its clock is the machine's, whatever the product's shows."""
+    if not settings.lease_name:
+        return Alone()
+    store = KubeLease(requests, settings.lease_namespace or own_namespace(), settings.lease_name, SystemClock())
+    identity = f"{settings.identity or platform.node()}_{secrets.token_hex(4)}"
+    return Election(store, identity, settings.lease_duration)
 
 
 class _Locator:
     """Searches share one rate, and few go on at once."""
 
-    def __init__(self, per_second: float) -> None:
+    def __init__(self, per_second: float, permit: Permit) -> None:
         self._limiter = RateLimiter(per_second)
+        self._permit = permit
         self._places = asyncio.Semaphore(SEARCHES_AT_ONCE)
 
     async def __call__(
         self, key_sha256s: frozenset[str], subnets: tuple[str, ...], port: int, *, near: str, timeout: timedelta
     ) -> tuple[Served, ...]:
         async with self._places:
-            return await locate(key_sha256s, subnets, port, near=near, timeout=timeout, limiter=self._limiter)
+            return await locate(
+                key_sha256s, subnets, port, near=near, timeout=timeout, limiter=self._limiter, permit=self._permit
+            )
 
 
 def _driver(name: str, connection: DeviceConnection, *, clock: Clock) -> Driver:

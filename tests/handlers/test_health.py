@@ -168,7 +168,7 @@ async def test_before_the_caches_are_filled_the_process_is_alive_and_not_ready(n
         while (alive := await _try(port, "/healthz")) is None:  # noqa: ASYNC110  # nobody tells
             await asyncio.sleep(0.05)
     assert alive == (200, "ok"), "a cluster that is away is no reason to be restarted"
-    assert await ask(port, "/readyz") == (503, "not yet")
+    assert await ask(port, "/readyz") == (503, "not yet: the cache is being filled")
     stop.set()
     await running
 
@@ -179,7 +179,7 @@ async def test_when_the_caches_are_filled_it_is_ready(control_plane: ControlPlan
     settings = Settings(namespaces=(namespace,), metrics_port=0, shutdown_within=timedelta(0))
     running = asyncio.create_task(lifecycle.run(settings, str(control_plane.kubeconfig), stop=stop, started=started))
     app = await started
-    assert await ask(app.health_port, "/readyz") == (200, "ok")
+    assert await ask(app.health_port, "/readyz") == (200, "ok: acting alone, without a Lease")
     assert await ask(app.health_port, "/healthz") == (200, "ok")
     stop.set()
     await running

@@ -17,13 +17,14 @@ async def test_metrics_follow_the_objects_and_vanish_with_them(world: World) -> 
     assert world.app is not None
     port = world.app.health_port
     assert await asyncio.to_thread(_get, port, "/healthz") == "ok"
-    assert await asyncio.to_thread(_get, port, "/readyz") == "ok"
+    assert await asyncio.to_thread(_get, port, "/readyz") == "ok: acting alone, without a Lease"
     text = await asyncio.to_thread(_get, port, "/metrics")
     place = f'{{name="gate",namespace="{world.namespace}"}}'
     assert f"devicecert_device_secure{place} 1.0" in text
     assert f"devicecert_device_reachable{place} 1.0" in text
     assert f"devicecert_served_certificate_not_after_timestamp_seconds{place}" in text
     assert 'devicecert_device_operations_total{driver="onvif",operation="install",result="ok"} 1.0' in text
+    assert "devicecert_leader 1.0" in text
     assert camera.spec.password not in text
     await world.kubectl("delete", "dev", "gate")
     await world.until("dcert", "gate", "Secure", "False", "DeviceMissing")

@@ -8,6 +8,7 @@ from typing import Any
 import yaml
 
 from device_cert_operator.api.chart import chart_files
+from device_cert_operator.api.documents import reasons_page, settings_page
 from device_cert_operator.api.v1alpha1.authority import CertificateAuthority
 from device_cert_operator.api.v1alpha1.certificate import DeviceCertificate
 from device_cert_operator.api.v1alpha1.common import GROUP, VERSION, Model
@@ -202,7 +203,11 @@ def _rows(schema: Schema, path: str) -> list[str]:
 
 def outputs() -> dict[Path, str]:
     """Every generated file with its text."""
-    files = {ROOT / "docs" / "reference" / "api.md": build_reference()}
+    files = {
+        ROOT / "docs" / "reference" / "api.md": build_reference(),
+        ROOT / "docs" / "reference" / "reasons.md": reasons_page(),
+        ROOT / "docs" / "configuration.md": settings_page(),
+    }
     crds: dict[str, str] = {}
     for model, plural, short, columns in KINDS:
         crd = yaml.safe_dump(build_crd(model, plural, short, columns), sort_keys=False, width=110, allow_unicode=True)

@@ -4,6 +4,7 @@ import click
 
 from device_cert_operator import __version__
 from device_cert_operator.cli.csr import csr
+from device_cert_operator.cli.doctor import doctor
 from device_cert_operator.cli.run import run
 from device_cert_operator.cli.show import show
 from device_cert_operator.cli.status import status
@@ -17,6 +18,7 @@ def main() -> None:
 
 
 main.add_command(csr)
+main.add_command(doctor)
 main.add_command(run)
 main.add_command(show)
 main.add_command(status)

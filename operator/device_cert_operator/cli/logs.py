@@ -13,13 +13,17 @@ class JSONLines(logging.Formatter):
     """One object a line, with stable keys."""
 
     def format(self, record: logging.LogRecord) -> str:
-        entry = {
+        entry: dict[str, str | float] = {
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": LEVELS.get(record.levelno, record.levelname.lower()),
             "logger": record.name,
             "message": record.getMessage(),
         }
-        entry |= {name: str(value) for name in FIELDS if (value := getattr(record, name, None)) is not None}
+        entry |= {
+            name: value if isinstance(value, float) else str(value)  # a duration is a number of seconds
+            for name in FIELDS
+            if (value := getattr(record, name, None)) is not None
+        }
         if record.exc_info:
             entry["traceback"] = self.formatException(record.exc_info)
         return json.dumps(entry, ensure_ascii=False)

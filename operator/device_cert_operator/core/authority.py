@@ -134,7 +134,7 @@ def rotates_at(s: AuthoritySituation) -> datetime | None:
 
 def _paused(s: AuthoritySituation) -> Rest | None:
     if s.desired.paused:
-        return Rest(State.HELD, Reason.PAUSED, "Paused by the annotation devicecert.io/paused; remove it to go on.")
+        return Rest(State.HELD, Reason.PAUSED, f"Paused by {s.desired.paused_by}; remove it to go on.")
     return None
 
 

@@ -118,7 +118,7 @@ def _without_chain(s: AuthoritySituation) -> str:
 def _ready(s: AuthoritySituation, last: Rest | None, failure: OperatorError | None) -> Claim:
     known = s.status.certificate
     if s.desired.paused:
-        return no("Ready", Reason.PAUSED, "Paused by the annotation devicecert.io/paused.")
+        return no("Ready", Reason.PAUSED, f"Paused by {s.desired.paused_by}.")
     if failure is not None and (known is None or not isinstance(failure, ClusterError)):
         return no("Ready", failure.reason, failure.message)
     if last is not None and last.state is State.HELD:

@@ -87,6 +87,7 @@ class DesiredAuthority:
     rotate_request: str | None = None
     trust_distributed: str | None = None
     paused: bool = False
+    paused_by: str = "the annotation devicecert.io/paused"
     deleting: bool = False
 
     @property

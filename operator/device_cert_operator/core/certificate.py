@@ -449,7 +449,7 @@ def _fitting(member: Member, s: CertificateSituation) -> frozenset[str]:
 
 def _paused(s: CertificateSituation, members: tuple[MemberStatus, ...]) -> Rest | None:
     if s.desired.paused:
-        return Rest(State.HELD, Reason.PAUSED, "Paused by the annotation devicecert.io/paused; remove it to go on.")
+        return Rest(State.HELD, Reason.PAUSED, f"Paused by {s.desired.paused_by}; remove it to go on.")
     return None
 
 

@@ -74,7 +74,7 @@ def _secure(plan: CertificatePlan) -> Claim:
 
 def _ready(s: CertificateSituation, plan: CertificatePlan, issued: Claim, secure: Claim) -> Claim:
     if s.desired.paused:
-        return no("Ready", Reason.PAUSED, "Paused by the annotation devicecert.io/paused.")
+        return no("Ready", Reason.PAUSED, f"Paused by {s.desired.paused_by}.")
     if secure.status == "True":
         return yes("Ready", Reason.READY, "Every device is secure.")
     if issued.status != "True":

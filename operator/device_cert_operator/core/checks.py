@@ -47,7 +47,7 @@ OPERATOR_CLOCK_TOLERANCE = timedelta(seconds=10)
 def object_is_paused(s: Situation) -> Finding | None:
     """devicecert.io/paused: nothing is done, the handshake goes on."""
     if s.desired.paused:
-        return blocked(None, Reason.PAUSED, "Paused by the annotation devicecert.io/paused; remove it to go on.")
+        return blocked(None, Reason.PAUSED, f"Paused by {s.desired.paused_by}; remove it to go on.")
     return None
 
 

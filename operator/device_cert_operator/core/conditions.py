@@ -88,6 +88,7 @@ RECONCILING = frozenset(
         Reason.RENEWING,
         Reason.CONFLICT,
         Reason.CLUSTER_UNAVAILABLE,
+        Reason.NOT_LEADING,
         Reason.DEVICE_UNREACHABLE,
         Reason.ADDRESS_UNKNOWN,
         Reason.CLOCK_UNREAD,

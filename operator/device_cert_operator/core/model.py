@@ -490,6 +490,7 @@ class DesiredDevice:
     management: Management = Management.MANAGE
     check_interval: timedelta = timedelta(minutes=5)
     paused: bool = False
+    paused_by: str = "the annotation devicecert.io/paused"
     accepted_key: str | None = None
     reboot_request: str | None = None
     deleting: bool = False
@@ -608,6 +609,7 @@ class DesiredCertificate:
     secret_name: str | None = None
     renew_request: str | None = None
     paused: bool = False
+    paused_by: str = "the annotation devicecert.io/paused"
     deleting: bool = False
 
 

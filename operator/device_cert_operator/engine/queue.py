@@ -43,6 +43,12 @@ class KeyedQueue(Generic[K]):
         self._due.pop(key, None)
         self._again.pop(key, None)
 
+    def clear(self) -> None:
+        """Nothing is due any more; passes under way go on."""
+        self._due.clear()
+        self._again.clear()
+        self._heap.clear()
+
     async def get(self) -> K:
         """Wait for the next due key and take it; `done` must follow."""
         while True:

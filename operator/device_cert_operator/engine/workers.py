@@ -12,7 +12,7 @@ from typing import Generic, TypeVar
 
 from device_cert_operator.clock import Clock
 from device_cert_operator.engine.queue import KeyedQueue
-from device_cert_operator.errors import Conflict, OperatorError, Retry
+from device_cert_operator.errors import Conflict, NotLeading, OperatorError, Retry
 
 LOG = logging.getLogger(__name__)
 K = TypeVar("K", bound=Hashable)
@@ -41,7 +41,7 @@ class Workers(Generic[K]):
         self._stopping = False
 
     def start(self) -> None:
-        """Start the workers in the running loop."""
+        """Start the workers in the running loop; after `halt`, anew."""
         self.tasks = [asyncio.create_task(self._work(), name=f"worker-{number}") for number in range(self._count)]
 
     async def drain(self, within: timedelta) -> None:
@@ -55,6 +55,13 @@ class Workers(Generic[K]):
         for task in self.tasks:
             task.cancel()
         await asyncio.gather(*self.tasks, return_exceptions=True)
+
+    async def halt(self) -> None:
+        """Cancel everything at its present await; return when it is over."""
+        for task in self.tasks:
+            task.cancel()
+        await asyncio.gather(*self.tasks, return_exceptions=True)
+        self.tasks = []
 
     def stuck(self, longer_than: timedelta) -> str | None:
         """The key that a worker has been busy with for too long, as text."""
@@ -83,8 +90,11 @@ class Workers(Generic[K]):
             except OperatorError as error:
                 result = str(error.reason)
                 again = self._delay(key, quick=error.retry in {Retry.AGAIN, Retry.SOON})
-                level = logging.DEBUG if isinstance(error, Conflict) else logging.WARNING
+                level = logging.DEBUG if isinstance(error, Conflict | NotLeading) else logging.WARNING
                 LOG.log(level, "%s", error.message, extra={"object": str(key), "reason": result})
+            except asyncio.CancelledError:
+                result = "cut-short"
+                raise
             except Exception:
                 result = "bug"
                 again = self._delay(key, quick=False)

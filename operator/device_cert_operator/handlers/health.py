@@ -6,14 +6,16 @@ from aiohttp import web
 
 
 class Health:
-    """One small HTTP server. unwell: why the process should be restarted, or None. ready: caches are filled."""
+    """One small HTTP server. unwell: why the process should be restarted, or None. ready: caches are filled,
+    and the state of the Lease in words.
+    """
 
     def __init__(
         self,
         host: str,
         port: int,
         unwell: Callable[[], str | None],
-        ready: Callable[[], bool],
+        ready: Callable[[], tuple[bool, str]],
         scrape: Callable[[], bytes],
     ) -> None:
         self._host, self._port = host, port
@@ -43,7 +45,8 @@ class Health:
         return web.Response(text=why or "ok", status=503 if why else 200)
 
     async def _readyz(self, _request: web.Request) -> web.Response:
-        return web.Response(text="ok" if self._ready() else "not yet", status=200 if self._ready() else 503)
+        ready, told = self._ready()
+        return web.Response(text=f"ok: {told}" if ready else told, status=200 if ready else 503)
 
     async def _metrics(self, _request: web.Request) -> web.Response:
         return web.Response(body=self._scrape(), headers={"Content-Type": "text/plain; version=0.0.4; charset=utf-8"})

@@ -5,15 +5,17 @@ kopf is used for watching, logging in and its retries, and for nothing else: no 
 
 import asyncio
 import logging
+import os
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from functools import partial
 
 import kopf
 
 from device_cert_operator.clock import Clock, SystemClock
+from device_cert_operator.engine.lease import LeaseOutlived
 from device_cert_operator.errors import ClusterError, NotFound
 from device_cert_operator.handlers.health import Health
 from device_cert_operator.handlers.watch import register
@@ -23,6 +25,7 @@ from device_cert_operator.wiring import App, build
 
 LOG = logging.getLogger(__name__)
 BETWEEN_TRIES = 2.0
+RELEASE_WITHIN = 1.0
 
 
 class Endless:
@@ -34,6 +37,12 @@ class Endless:
             yield 10
 
 
+def end_at_once() -> None:
+    """The last resort: cancelled work goes on, and another replica may act."""
+    logging.shutdown()
+    os._exit(70)  # EX_SOFTWARE
+
+
 async def run(
     settings: Settings,
     kubeconfig: str | None = None,
@@ -41,6 +50,7 @@ async def run(
     clock: Clock | None = None,
     stop: asyncio.Event | None = None,
     started: "asyncio.Future[App] | None" = None,
+    end_process: Callable[[], None] = end_at_once,
 ) -> None:
     """Run the operator until `stop` is set or the process is told to end. started: gets the App once it works.
 
@@ -49,28 +59,35 @@ async def run(
     clock, stop = clock or SystemClock(), stop or asyncio.Event()
     app = await build(settings, kubeconfig, clock)
     health = Health(
-        settings.metrics_host, settings.metrics_port, lambda: unwell(app), lambda: app.synced, app.metrics.scrape
+        settings.metrics_host, settings.metrics_port, lambda: unwell(app), lambda: readiness(app), app.metrics.scrape
     )
     await health.start()
     app.health_port = health.port
     if threading.current_thread() is threading.main_thread():
         for told in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(told, stop.set)
-    rounds: asyncio.Task[None] | None = None
+    tasks: list[asyncio.Task[None]] = []
     try:
         if not await _fill(app, stop):
             return
-        app.start()
-        rounds = asyncio.create_task(_relist_rounds(app), name="relist")
+        reign = asyncio.create_task(app.leadership.run(app), name="leadership")
+        tasks = [asyncio.create_task(_relist_rounds(app), name="relist"), reign]
         if started is not None and not started.done():
             started.set_result(app)
-        await _watch(app, stop)
+        await _watch(app, stop, reign)
+    except LeaseOutlived as error:
+        LOG.critical("%s", error)
+        end_process()
+        raise
     finally:
-        if rounds is not None:
-            rounds.cancel()
-            with suppress(asyncio.CancelledError):
-                await rounds
-        await app.stop()
+        await app.stop()  # the Lease is renewed until what runs is over
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(RELEASE_WITHIN):
+                await app.leadership.release()
+        await app.close()
         await health.stop()
 
 
@@ -98,11 +115,11 @@ async def _fill(app: App, stop: asyncio.Event) -> bool:
     return False
 
 
-async def _watch(app: App, stop: asyncio.Event) -> None:
-    """Let kopf watch until `stop`; in a thread and a loop of its own.
+async def _watch(app: App, stop: asyncio.Event, reign: "asyncio.Task[None]") -> None:
+    """Let kopf watch until `stop`; in a thread and a loop of its own. What runs is finished meanwhile.
 
     At its end kopf cancels every task of the loop it runs in, a device conversation among them.
-    Raises ClusterError when it ended by itself.
+    Raises ClusterError when it ended by itself, and what `reign` raises.
     """
     loop = asyncio.get_running_loop()
     told_to_stop = threading.Event()
@@ -111,15 +128,19 @@ async def _watch(app: App, stop: asyncio.Event) -> None:
     watcher.start()
     waiting = [asyncio.create_task(stop.wait()), asyncio.create_task(ended.wait())]
     try:
-        await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait([*waiting, reign], return_when=asyncio.FIRST_COMPLETED)
+        if reign.done():
+            reign.result()
         if not stop.is_set():
             raise ClusterError("The watches ended by themselves; the process is restarted.")
+        told_to_stop.set()
+        await app.stop()
     finally:
         told_to_stop.set()
         for task in waiting:
             task.cancel()
         with suppress(TimeoutError):
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(1 if stop.is_set() else 5):
                 await ended.wait()
 
 
@@ -199,12 +220,17 @@ async def _relist_rounds(app: App) -> None:
         app.tools.memory.forget_all_but(app.cache.exists)
 
 
+def readiness(app: App) -> tuple[bool, str]:
+    """Whether the caches are filled, and who acts: a replica that stands by is ready."""
+    return app.synced, app.leadership.told if app.synced else "not yet: the cache is being filled"
+
+
 def unwell(app: App) -> str | None:
     """Why the process should be restarted, if so."""
     if not app.synced:
         return None
     if (stuck := app.workers.stuck(app.settings.liveness_silence)) is not None:
         return f"a worker is stuck on {stuck}"
-    if not app.workers.alive:
+    if app.leadership.leading and app.workers.tasks and not app.workers.alive:
         return "a worker has ended"
     return app.watch_problem

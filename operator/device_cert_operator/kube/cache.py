@@ -141,6 +141,10 @@ class Cache:
         found = self._revisions.get((namespace, owner_uid), {})
         return tuple(sorted(found.values(), key=lambda revision: revision.number))
 
+    def all_revisions(self) -> tuple[SecretView, ...]:
+        """The Secrets that hold one, of every namespace and owner."""
+        return tuple(view for view in self._secrets.values() if view.revision is not None)
+
     def highest_revision(self, namespace: str, owner_name: str) -> int:
         """The highest number among the revisions of this name, whoever owned it; 0 without any."""
         return max(self._numbers.get((namespace, owner_name), {0}))

@@ -9,6 +9,7 @@ import time
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -41,12 +42,14 @@ from device_cert_operator.kube.views import (
     certificate_view,
     device_view,
 )
+from device_cert_operator.permit import ALWAYS, Permit
 
 PLURALS = {
     "Device": "devices",
     "DeviceCertificate": "devicecertificates",
     "CertificateAuthority": "certificateauthorities",
 }
+NAMESPACE_FILE = "/var/run/secrets/kubernetes.io/serviceaccount/namespace"
 REQUEST_TIMEOUT = 10.0
 # the client takes a file apart before it knows that it is one of these
 _NO_KUBECONFIG = (ConfigException, OSError, ValueError, TypeError, AttributeError, LookupError, YAMLError)
@@ -81,11 +84,21 @@ async def namespace_of(kubeconfig: str | None) -> str:
     return str((context or {}).get("context", {}).get("namespace") or "default")
 
 
+def own_namespace() -> str:
+    """That of the pod this process runs in. Raises ClusterError outside of one."""
+    try:
+        return Path(NAMESPACE_FILE).read_text(encoding="ascii").strip()
+    except OSError:
+        raise ClusterError("This is no pod: DEVICECERT_LEASE_NAMESPACE must say where the Lease is.") from None
+
+
 class Requests:
     """One connection pool. Every call has a timeout; every failure is a ClusterError."""
 
-    def __init__(self, configuration: Configuration, clock: Clock) -> None:
+    def __init__(self, configuration: Configuration, clock: Clock, permit: Permit = ALWAYS) -> None:
+        """permit: asked before each write."""
         self._client = ApiClient(configuration)
+        self._permit = permit
         self._clock = clock
         self._clock_error: timedelta | None = None
 
@@ -109,8 +122,11 @@ class Requests:
         body: Any = None,
         content_type: str = "application/json",
         accept: str = "application/json",
+        timeout: float = REQUEST_TIMEOUT,
     ) -> Object:
-        """One request; the answer as a dict. Raises NotFound, Conflict, ClusterError."""
+        """One request; the answer as a dict. timeout: seconds. Raises NotFound, Conflict, NotLeading, ClusterError."""
+        if method != "GET":
+            await self._permit.before(timedelta(seconds=timeout))
         headers = {"Content-Type": content_type, "Accept": accept}
         query = dict(query or {})
         await self._client.update_params_for_auth(headers, query, ["BearerToken"], path, method, body)
@@ -119,7 +135,7 @@ class Requests:
         sent_at = time.monotonic()
         try:
             reply = await self._client.rest_client.request(
-                method, url, headers=headers, body=body, _request_timeout=REQUEST_TIMEOUT
+                method, url, headers=headers, body=body, _request_timeout=timeout
             )
             data = await reply.read()
         except ApiException as error:

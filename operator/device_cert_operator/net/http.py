@@ -30,6 +30,7 @@ from device_cert_operator.errors import (
 from device_cert_operator.net import contexts
 from device_cert_operator.net.login import LogIn, Verdict, busy, judge, username_token
 from device_cert_operator.net.words import place, reason_of
+from device_cert_operator.permit import ALWAYS, Permit
 
 _E = TypeVar("_E", bound=BaseException)
 MOST_REPLY_BYTES = 1024 * 1024
@@ -70,14 +71,15 @@ async def open_connection(
     timeout: timedelta,
     most_reply_bytes: int = MOST_REPLY_BYTES,
     clock: Clock | None = None,
+    permit: Permit = ALWAYS,
 ) -> AsyncIterator["HttpConnection"]:
     """A conversation that satisfies `drivers.base.DeviceConnection`; nothing is sent before the first request.
 
     address: IPv4, IPv6 without brackets, or DNS name. pin_der: the only leaf certificate that is spoken to; None =
-    plain HTTP. timeout: of one `request`, everything but the guard's own work included.
+    plain HTTP. timeout: of one `request`, everything but the guard's own work included. permit: asked before each.
     """
     connection = HttpConnection(
-        _Wire(address, port, pin_der, most_reply_bytes), credentials, guard, timeout, clock or SystemClock()
+        _Wire(address, port, pin_der, most_reply_bytes, permit), credentials, guard, timeout, clock or SystemClock()
     )
     try:
         yield connection
@@ -233,6 +235,7 @@ class _Exchange:
 
     async def send(self, authorization: str | None = None) -> Reply:
         """One request and its whole reply. Raises DeviceUnreachable past the deadline, and what `_Wire.send` raises."""
+        await self._wire.permit.before(timedelta(seconds=max(0.0, self._left)))
         headers = {"accept-encoding": "identity"}
         if self._content_type is not None:
             headers["content-type"] = self._content_type
@@ -253,8 +256,9 @@ class _Exchange:
 class _Wire:
     """Pinned connections to one address, and bounded replies. Foreign exceptions end here."""
 
-    def __init__(self, address: str, port: int, pin_der: bytes | None, most_reply_bytes: int) -> None:
+    def __init__(self, address: str, port: int, pin_der: bytes | None, most_reply_bytes: int, permit: Permit) -> None:
         self._pin_der = pin_der
+        self.permit = permit
         self._most_reply_bytes = most_reply_bytes
         self.where = place(address, port)
         self.encrypted = pin_der is not None
@@ -276,8 +280,7 @@ class _Wire:
 
     async def send(self, request: httpx.Request) -> Reply:
         """Send and read. Where OpenSSL finds the leaf unfit as its own anchor, the bytes alone decide."""
-        if self.encrypted:
-            request.extensions["trace"] = self._check_pin
+        request.extensions["trace"] = self._watch
         try:
             return await self._read(request)
         except httpx.TransportError as error:
@@ -294,10 +297,16 @@ class _Wire:
     async def close(self) -> None:
         await self._transport.aclose()
 
-    async def _check_pin(self, event: str, info: dict[str, Any]) -> None:
-        """httpcore's trace hook: the handshake is done and no byte of the request is sent. Raises IdentityMismatch."""
-        if event != "connection.start_tls.complete":
-            return
+    async def _watch(self, event: str, info: dict[str, Any]) -> None:
+        """httpcore's trace hook, called before and after all it does. Raises IdentityMismatch, NotLeading."""
+        match event:
+            case "connection.start_tls.complete" if self.encrypted:
+                await self._check_pin(info)
+            case "http11.send_request_headers.started":  # the process may have been stopped meanwhile
+                self.permit.check()
+
+    async def _check_pin(self, info: dict[str, Any]) -> None:
+        """The handshake is done and no byte of the request is sent. Raises IdentityMismatch."""
         stream = info["return_value"]
         tls = stream.get_extra_info("ssl_object")
         served = tls.getpeercert(binary_form=True) if tls is not None else None

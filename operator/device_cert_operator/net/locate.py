@@ -12,6 +12,7 @@ from device_cert_operator.core.model import Served, is_ip
 from device_cert_operator.errors import InvalidSpec
 from device_cert_operator.net.rate import RateLimiter
 from device_cert_operator.net.tls_probe import probe
+from device_cert_operator.permit import ALWAYS, Permit
 
 MOST_ADDRESSES = 4096
 Address = IPv4Address | IPv6Address
@@ -27,6 +28,7 @@ async def locate(
     limiter: RateLimiter,
     skip: frozenset[str] = frozenset(),
     concurrency: int = 16,
+    permit: Permit = ALWAYS,
 ) -> tuple[Served, ...]:
     """Every address in the subnets that serves one of these public keys, nearest to the old one first.
 
@@ -40,7 +42,7 @@ async def locate(
     async def search(numbered: Iterator[tuple[int, str]]) -> None:
         for place, address in numbered:
             await limiter.take()
-            served = await probe(address, port, server_name=None, timeout=timeout)
+            served = await probe(address, port, server_name=None, timeout=timeout, permit=permit)
             if isinstance(served, Served) and served.leaf.public_key_sha256 in key_sha256s:
                 found.append((place, served))
 

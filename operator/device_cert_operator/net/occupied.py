@@ -15,16 +15,21 @@ from ipaddress import ip_address
 from device_cert_operator.core.model import is_ip
 from device_cert_operator.net.tls_probe import connect
 from device_cert_operator.net.words import place, reason_of
+from device_cert_operator.permit import ALWAYS, Permit
 
 USUAL_PORTS = (443, 80, 554, 22)
 _NOBODY = frozenset({errno.EHOSTUNREACH, errno.ETIMEDOUT, errno.EHOSTDOWN})
 
 
-async def probe_occupied(address: str, ports: tuple[int, ...], *, timeout: timedelta) -> str | None:
+async def probe_occupied(
+    address: str, ports: tuple[int, ...], *, timeout: timedelta, permit: Permit = ALWAYS
+) -> str | None:
     """What shows that somebody has the address, as the end of a sentence; None: nobody was heard within `timeout`.
 
-    address: IPv4 or IPv6. ports: tried beside `USUAL_PORTS`, all at once.
+    address: IPv4 or IPv6. ports: tried beside `USUAL_PORTS`, all at once. Raises
+    NotLeading where another replica acts.
     """
+    await permit.before(timeout)
     tries = (_try(address, port, timeout) for port in sorted({*ports, *USUAL_PORTS}))
     return next((heard for heard in await asyncio.gather(*tries) if heard is not None), None)
 

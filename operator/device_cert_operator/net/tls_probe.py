@@ -17,6 +17,7 @@ from device_cert_operator.core.model import CertificateFacts, NotServed, Served,
 from device_cert_operator.errors import InvalidSpec, OperatorError
 from device_cert_operator.net import contexts
 from device_cert_operator.net.words import place, reason_of
+from device_cert_operator.permit import ALWAYS, Permit
 from device_cert_operator.pki.facts import read_facts
 
 _MOST_HANDSHAKE_BYTES = 256 * 1024  # OpenSSL's own bound on a certificate message is 100 KiB
@@ -45,12 +46,15 @@ class _Shown:
     cipher: str
 
 
-async def probe(address: str, port: int, *, server_name: str | None, timeout: timedelta) -> Served | NotServed:
+async def probe(
+    address: str, port: int, *, server_name: str | None, timeout: timedelta, permit: Permit = ALWAYS
+) -> Served | NotServed:
     """Shake hands at address:port and tell what was shown; the whole visit ends within `timeout`.
 
     address: IPv4, IPv6 without brackets, or DNS name. server_name: sent as SNI only if it is a DNS name (RFC 6066,
-    section 3). What can go wrong at the other end is a `NotServed`; InvalidSpec only for what is no name.
+    section 3). What can go wrong at the other end is a `NotServed`; InvalidSpec only for what is no name, NotLeading.
     """
+    await permit.before(timeout)
     visit = _Visit(address, port, None if server_name is None or is_ip(server_name) else server_name)
     try:
         async with asyncio.timeout(timeout.total_seconds()):

@@ -4,6 +4,8 @@ Whatever changes a device is preceded by a live read of the objects that ask for
 visit, and the next look decides what follows.
 """
 
+import asyncio
+import logging
 from dataclasses import replace
 from datetime import timedelta
 from typing import assert_never
@@ -37,6 +39,7 @@ from device_cert_operator.errors import (
     CredentialsRejected,
     DeviceError,
     MissingReference,
+    OperatorError,
     UnknownDriver,
     Unsupported,
 )
@@ -48,11 +51,40 @@ from device_cert_operator.reconcile.firmware import export_ca, publish_ca
 from device_cert_operator.reconcile.placement import begin_restart, go_to_declared, look_at_declared, set_address
 from device_cert_operator.reconcile.visit import Visit
 
+LOG = logging.getLogger(__name__)
 A_DAY = timedelta(days=1)
 
 
 async def act(step: Step, situation: Situation, visit: Visit) -> None:
-    """Carry out one step. Raises OperatorError; what is only an observation (a refused log-in) is kept as a value."""
+    """Carry out one step and log it. Raises OperatorError; a refused log-in is only an observation, kept as a value."""
+    started, reason = visit.tools.clock.monotonic(), "ok"
+    try:
+        await _confirmed(step, situation, visit)
+    except OperatorError as error:
+        reason = str(error.reason)
+        raise
+    except asyncio.CancelledError:
+        reason = "CutShort"
+        raise
+    finally:
+        _log(step, visit, reason, visit.tools.clock.monotonic() - started)
+
+
+def _log(step: Step, visit: Visit, reason: str, seconds: float) -> None:
+    """Changes of a device at INFO, looking at DEBUG."""
+    level = logging.INFO if isinstance(step, CHANGES_DEVICE) else logging.DEBUG
+    name = type(step).__name__
+    extra = {
+        "object": str(visit.view.key),
+        "device": visit.address,
+        "step": name,
+        "reason": reason,
+        "duration": round(seconds, 3),
+    }
+    LOG.log(level, "%s: %s", name, reason, extra=extra)
+
+
+async def _confirmed(step: Step, situation: Situation, visit: Visit) -> None:
     if isinstance(step, (*CHANGES_DEVICE, BeginActivation, BeginRollBack, PublishCA)):
         await confirm(visit, situation)
     if isinstance(step, CertificateWork):

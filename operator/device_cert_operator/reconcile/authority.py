@@ -42,7 +42,7 @@ from device_cert_operator.reasons import Reason
 from device_cert_operator.reconcile.authority_look import Look, look
 from device_cert_operator.reconcile.report import report_unreadable, served_status
 from device_cert_operator.reconcile.roots import make_next, make_root
-from device_cert_operator.reconcile.tools import Tools
+from device_cert_operator.reconcile.tools import Tools, held_if_all_are
 
 STEPS_A_PASS = 12
 LONGEST_SILENCE = timedelta(hours=1)
@@ -56,7 +56,7 @@ async def reconcile(key: ObjectKey, tools: Tools) -> timedelta | None:
         return None
     if view.desired is None:
         return await report_unreadable(view, tools)
-    this = Look(view, view.desired, tools)
+    this = Look(view, held_if_all_are(view.desired, tools.settings), tools)
     situation, last = await settle(this)
     if situation is None:
         return _after_failure(this)

@@ -41,7 +41,7 @@ from device_cert_operator.reconcile.report import report_unreadable, served_stat
 from device_cert_operator.reconcile.requests import read_answer, read_csr_state
 from device_cert_operator.reconcile.round import Round
 from device_cert_operator.reconcile.signing import authority_state
-from device_cert_operator.reconcile.tools import Tools
+from device_cert_operator.reconcile.tools import Tools, held_if_all_are
 
 STEPS_A_PASS = 20
 ANSWER_POLL = timedelta(seconds=30)  # cert-manager is not watched, nor is what carries no label yet
@@ -55,7 +55,7 @@ async def reconcile(key: ObjectKey, tools: Tools) -> timedelta | None:
         return None
     if view.desired is None:
         return await report_unreadable(view, tools)
-    this = Round(view, view.desired, tools)
+    this = Round(view, held_if_all_are(view.desired, tools.settings), tools)
     situation, plan = await settle(this)
     await _report(this, situation, plan)
     return _look_again(this, situation)

@@ -15,7 +15,7 @@ from device_cert_operator.reasons import Reason
 from device_cert_operator.reconcile.act import act
 from device_cert_operator.reconcile.observe import observe
 from device_cert_operator.reconcile.report import report_device, report_unreadable
-from device_cert_operator.reconcile.tools import Tools
+from device_cert_operator.reconcile.tools import Tools, held_if_all_are
 from device_cert_operator.reconcile.visit import Visit
 
 STEPS_A_PASS = 40
@@ -30,7 +30,7 @@ async def reconcile(key: ObjectKey, tools: Tools) -> timedelta | None:
         return None
     if view.desired is None:
         return await report_unreadable(view, tools)
-    async with Visit(view, view.desired, tools) as visit:
+    async with Visit(view, held_if_all_are(view.desired, tools.settings), tools) as visit:
         visit.memory.passes += 1
         situation, plan, error = await settle(visit)
         await report_device(visit, situation, plan, error)
@@ -50,6 +50,8 @@ async def settle(visit: Visit) -> tuple[Situation, Plan, OperatorError | None]:
             if isinstance(plan.next, Rest):
                 if not await _wait_here(visit, plan.next, held_since):
                     return situation, plan, None
+            elif _is_to_end(visit):
+                return situation, plan, None
             else:
                 await act(plan.next, situation, visit)
         except OperatorError as error:
@@ -59,6 +61,14 @@ async def settle(visit: Visit) -> tuple[Situation, Plan, OperatorError | None]:
         situation = await observe(visit)
         plan = decide(situation)
     return situation, plan, None
+
+
+def _is_to_end(visit: Visit) -> bool:
+    """The process is told to end, and the device is no worse off without the next step.
+
+    In the middle of an activation it would be: the session may be the only way to put the previous certificate back.
+    """
+    return visit.tools.ending() and not (visit.session_open and visit.status.revision.activating is not None)
 
 
 async def _wait_here(visit: Visit, rest: Rest, held_since: float) -> bool:

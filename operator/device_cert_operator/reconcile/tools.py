@@ -3,13 +3,23 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from device_cert_operator.clock import Clock
+from device_cert_operator.core.authority_model import DesiredAuthority
 from device_cert_operator.core.certificate import AuthorityState
-from device_cert_operator.core.model import Capabilities, Credentials, Issuer, NotServed, ObjectKey, Served
+from device_cert_operator.core.model import (
+    Capabilities,
+    Credentials,
+    DesiredCertificate,
+    DesiredDevice,
+    Issuer,
+    NotServed,
+    ObjectKey,
+    Served,
+)
 from device_cert_operator.core.requests import CSRState
 from device_cert_operator.drivers.base import DeviceConnection, Driver
 from device_cert_operator.kube.cache import Cache
@@ -20,6 +30,8 @@ from device_cert_operator.kube.events import Events
 from device_cert_operator.kube.roots import Roots
 from device_cert_operator.kube.secrets import Secrets
 from device_cert_operator.settings import Settings
+
+D = TypeVar("D", DesiredDevice, DesiredCertificate, DesiredAuthority)
 
 
 class Counters(Protocol):
@@ -119,15 +131,33 @@ class Memory:
         """What is remembered of a Device."""
         return self.devices.setdefault(uid, DeviceMemory())
 
+    def clear(self) -> None:
+        """Forget everything: another replica acts meanwhile."""
+        for known in (self.devices, self.failures, self.read_csrs, self.checked_authorities):
+            known.clear()
+
     def forget_all_but(self, exists: Callable[[str], bool]) -> None:
         """Forget Devices that are gone."""
         for uid in [uid for uid in self.devices if not exists(uid)]:
             del self.devices[uid]
 
 
+def held_if_all_are(desired: D, settings: Settings) -> D:
+    """What an object asks for, paused where the whole operator is."""
+    return (
+        replace(desired, paused=True, paused_by="the operator's setting DEVICECERT_PAUSED")
+        if settings.paused
+        else desired
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Tools:
-    """Everything a story may touch. setting_address: held by the one pass that tells a device its address."""
+    """Everything a story may touch.
+
+    setting_address: held by the one pass that tells a device its address. ending: the process is told to end, so
+    nothing new is begun.
+    """
 
     cache: Cache
     cluster: Cluster
@@ -148,3 +178,4 @@ class Tools:
     sleep: Callable[[float], Awaitable[None]]
     memory: Memory = field(default_factory=Memory)
     setting_address: asyncio.Lock = field(default_factory=asyncio.Lock)
+    ending: Callable[[], bool] = lambda: False
