@@ -429,6 +429,7 @@ def test_who_is_recognised_by_a_new_key(why: dict[str, Any], proven_by: str | No
     assert seen.proven_by == proven_by
     assert seen.may_log_in is (proven_by is not None)
     assert seen.may_send_key is (proven_by == "Accepted"), "never for chaining to a firmware's CA"
+    assert seen.may_show_password is (proven_by != "DeviceCA")
 
 
 def test_a_key_accepted_for_its_ca_earns_no_private_key_later_on() -> None:

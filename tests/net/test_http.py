@@ -74,6 +74,7 @@ async def conversation(
     guard: Budget | None = None,
     timeout: timedelta = FIVE_SECONDS,
     password: str = SECRET,
+    show_password: bool = True,
 ) -> AsyncIterator[tuple[HttpConnection, Listening]]:
     context = server_context(serves) if serves else None
     async with (
@@ -85,6 +86,7 @@ async def conversation(
             credentials=Credentials("admin", password),
             guard=guard or Budget(),
             timeout=timeout,
+            show_password=show_password,
         ) as connection,
     ):
         yield connection, server
@@ -277,6 +279,10 @@ async def test_basic_is_used_over_tls_and_never_in_the_clear() -> None:
     served = make()
     async with conversation(answering(basic), serves=served, pin=served.leaf_der) as (connection, _):
         assert await post(connection) == 200
+    unsure = conversation(answering(basic), serves=served, pin=served.leaf_der, show_password=False)
+    async with unsure as (connection, listening):
+        assert await post(connection) == 401
+        assert b"uthorization" not in listening.received
     async with conversation(answering(basic)) as (connection, listening):
         assert await post(connection) == 401
         assert b"uthorization" not in listening.received

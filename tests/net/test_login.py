@@ -86,7 +86,7 @@ def test_a_wait_is_bounded(value: str, seconds: int | None) -> None:
     assert wait == (None if seconds is None else timedelta(seconds=seconds))
 
 
-def test_basic_is_only_for_encrypted_connections() -> None:
+def test_basic_is_only_for_connections_on_which_the_password_may_be_shown() -> None:
     offer = Reply(401, {"www-authenticate": 'Basic realm="x"'}, b"")
-    assert not LogIn(Credentials("u", "p"), encrypted=False).take_offer(offer)
-    assert LogIn(Credentials("u", "p"), encrypted=True).take_offer(offer)
+    assert not LogIn(Credentials("u", "p"), may_show_password=False).take_offer(offer)
+    assert LogIn(Credentials("u", "p"), may_show_password=True).take_offer(offer)

@@ -129,6 +129,25 @@ async def test_what_somebody_changed_in_the_published_ca_is_put_right(world: Wor
     found = await take_root(world)
     assert "more" not in found["data"]
     assert await world.trusted(camera.address)
+    await world.kubectl("delete", "configmap", "gate-ca")
+    until = asyncio.get_running_loop().time() + 15
+    while (again := await world.get("configmap", "gate-ca")) == {}:
+        assert asyncio.get_running_loop().time() < until
+        await asyncio.sleep(0.1)
+    assert again["data"] == found["data"]
+
+
+async def test_somebody_else_s_config_map_is_never_overwritten(world: World) -> None:
+    camera = await new_camera(world)
+    await world.credentials()
+    theirs = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "gate-ca"}, "data": {"ca.crt": "theirs"}}
+    await world.apply(theirs, device(world), certificate(world, sha256=pin_of(camera)))
+    await world.start_operator()
+    await world.until("dev", "gate", "Secure", "False", "ConfigMapNotOurs")
+    await world.until("dcert", "gate", "Stalled", "True", "ConfigMapNotOurs")
+    assert (await world.get("configmap", "gate-ca"))["data"] == {"ca.crt": "theirs"}
+    await world.kubectl("delete", "configmap", "gate-ca")
+    await world.ready("gate", within=30)
 
 
 async def test_a_moved_camera_is_restarted_and_secure_at_its_new_address(world: World) -> None:
@@ -139,7 +158,7 @@ async def test_a_moved_camera_is_restarted_and_secure_at_its_new_address(world: 
     assert camera.counters.reboots == 1
     status = (await world.get("dev", "gate"))["status"]
     assert status["address"]["current"] == world.address(9)
-    assert status["lastReboot"]["cause"] == "AddressChange"
+    assert status["lastReboot"]["cause"] == "CertificateAddress"
     assert status["identity"]["provenBy"] == "DeviceCA"
 
 
@@ -191,18 +210,29 @@ async def test_another_device_under_the_same_ca_is_never_taken_for_this_one(worl
     assert status["identity"]["serialNumber"] != "OTHER"
 
 
-@pytest.mark.parametrize("ahead", [timedelta(days=900), timedelta(days=-900)])
-async def test_a_wrong_clock_is_set_before_the_camera_dates_another_certificate(world: World, ahead: timedelta) -> None:
+@pytest.mark.parametrize(
+    ("ahead", "more"),
+    [
+        (timedelta(days=900), {}),
+        (timedelta(days=-900), {}),
+        (timedelta(days=900), {"clock__ntpServers": ["127.0.0.1"]}),
+    ],
+    ids=["ahead", "behind", "by NTP"],
+)
+async def test_a_wrong_clock_is_set_before_the_camera_dates_another_certificate(
+    world: World, ahead: timedelta, more: dict[str, Any]
+) -> None:
     camera = await new_camera(world)
     camera.skew_clock(ahead)
     camera.boot()
     await world.credentials()
-    await world.apply(device(world, **EXPECTED), certificate(world, sha256=pin_of(camera)))
+    await world.apply(device(world, **EXPECTED, **more), certificate(world, sha256=pin_of(camera)))
     await world.start_operator()
     await world.ready("gate", within=30)
     await take_root(world)
     assert await world.trusted(camera.address)
     assert camera.counters.reboots == 1
+    assert camera.on_ntp is bool(more)
     assert abs(camera.now() - world.clock.now()) < timedelta(seconds=30)
 
 

@@ -33,6 +33,11 @@ class Recognition:
     may_send_key: bool = False
     learn: bool = False
 
+    @property
+    def may_show_password(self) -> bool:
+        """Whether a log-in may show the password (Basic), rather than only prove that it is known (Digest)."""
+        return self.proven_by != BY_DEVICE_CA
+
 
 BY_DEVICE_CA = "DeviceCA"
 

@@ -69,6 +69,7 @@ async def open_connection(
     credentials: Credentials,
     guard: LoginGuard,
     timeout: timedelta,
+    show_password: bool = True,
     most_reply_bytes: int = MOST_REPLY_BYTES,
     clock: Clock | None = None,
     permit: Permit = ALWAYS,
@@ -76,10 +77,16 @@ async def open_connection(
     """A conversation that satisfies `drivers.base.DeviceConnection`; nothing is sent before the first request.
 
     address: IPv4, IPv6 without brackets, or DNS name. pin_der: the only leaf certificate that is spoken to; None =
-    plain HTTP. timeout: of one `request`, everything but the guard's own work included. permit: asked before each.
+    plain HTTP. timeout: of one `request`, everything but the guard's own work included. show_password: whether a log-in
+    that shows the password itself (Basic) may be sent over TLS. permit: asked before each.
     """
     connection = HttpConnection(
-        _Wire(address, port, pin_der, most_reply_bytes, permit), credentials, guard, timeout, clock or SystemClock()
+        _Wire(address, port, pin_der, most_reply_bytes, permit),
+        credentials,
+        guard,
+        timeout,
+        clock or SystemClock(),
+        show_password=show_password,
     )
     try:
         yield connection
@@ -91,14 +98,21 @@ class HttpConnection:
     """Log-in around requests. One request at a time."""
 
     def __init__(
-        self, wire: "_Wire", credentials: Credentials, guard: LoginGuard, timeout: timedelta, clock: Clock
+        self,
+        wire: "_Wire",
+        credentials: Credentials,
+        guard: LoginGuard,
+        timeout: timedelta,
+        clock: Clock,
+        *,
+        show_password: bool,
     ) -> None:
         self._wire = wire
         self._credentials = credentials
         self._guard = guard
         self._timeout = timeout
         self._clock = clock
-        self._login = LogIn(credentials, encrypted=wire.encrypted)
+        self._login = LogIn(credentials, may_show_password=wire.encrypted and show_password)
         self._token_made = False
         self._one_at_a_time = asyncio.Lock()
 

@@ -95,9 +95,9 @@ def retry_after(headers: Mapping[str, str], now: datetime) -> timedelta | None:
 class LogIn:
     """The state of one conversation's log-in. `accepted`: a request that carried it was answered as known."""
 
-    def __init__(self, credentials: Credentials, *, encrypted: bool) -> None:
+    def __init__(self, credentials: Credentials, *, may_show_password: bool) -> None:
         self._credentials = credentials
-        self._encrypted = encrypted
+        self._may_show_password = may_show_password
         self._digest: DigestSession | None = None
         self._basic: str | None = None
         self.accepted = False
@@ -111,12 +111,12 @@ class LogIn:
         return self._digest is not None or self._basic is not None
 
     def take_offer(self, reply: Reply) -> bool:
-        """Prepare for what a 401 offers: the strongest Digest, else Basic if encrypted. False: nothing usable."""
+        """Prepare for what a 401 offers: the strongest Digest, else Basic where it may be. False: nothing usable."""
         challenges = challenges_of(reply)
         self._digest = self._basic = None
         if digest := best_digest(challenges):
             self._digest = DigestSession(digest, self._credentials)
-        elif self._encrypted and any(one.scheme == "basic" for one in challenges):
+        elif self._may_show_password and any(one.scheme == "basic" for one in challenges):
             self._basic = basic_authorization(self._credentials)
         return self.ready
 

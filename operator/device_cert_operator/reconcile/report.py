@@ -61,6 +61,7 @@ _ABOUT_THE_CERTIFICATE = frozenset(
         Reason.NOT_SERVED,
         Reason.PLAINTEXT_KEY_REFUSED,
         Reason.CONFIG_MAP_NOT_OURS,
+        Reason.CERTIFICATE_UNREADABLE,
         Reason.NAME_NOT_ALLOWED,
         Reason.AUTHORITY_MISSING,
         Reason.AUTHORITY_NOT_READY,

@@ -84,6 +84,7 @@ class Connector(Protocol):
         credentials: Credentials,
         guard: Guard,
         timeout: timedelta,
+        show_password: bool,
     ) -> AbstractAsyncContextManager[DeviceConnection]: ...
 
 

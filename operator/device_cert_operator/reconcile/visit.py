@@ -107,6 +107,7 @@ class Visit:
                 credentials=credentials,
                 guard=LoginBudget(self, credentials),
                 timeout=self.desired.timeout,
+                show_password=situation.recognition is None or situation.recognition.may_show_password,
             )
         )
         self._driver, self._bound_to = self.tools.driver_for(self.desired.driver, connection), showing
