@@ -594,6 +594,12 @@ def test_a_clock_that_is_off_by_its_zone_is_set_once(
         assert found is None or found.step is None
 
 
+@pytest.mark.parametrize("step", [SetClock, UseNTP])
+def test_a_clock_that_was_set_is_read_again_in_the_same_pass(step: type) -> None:
+    assert decide(situation(done=frozenset({step}))).next == LogIn()
+    assert isinstance(decide(situation()).next, Rest)
+
+
 def test_a_device_that_tells_no_time_is_not_off_by_its_zone() -> None:
     assert not is_off_by_its_zone(replace(JAPAN, offset=None), timedelta(seconds=30))
 

@@ -131,7 +131,7 @@ def login_is_due(s: Situation) -> Finding | None:
     """The routine full check, or something that only a log-in can tell or mend."""
     if s.recognition is None or not s.recognition.may_log_in or s.report is not None or s.login_error is not None:
         return None
-    if s.full_check_due or _needs_hands(s):
+    if s.full_check_due or _needs_hands(s) or s.done & {SetClock, UseNTP}:  # what was set is read again
         return to_do(None, Reason.WORKING, "The device is being asked for its clock and state.", LogIn())
     return None
 
