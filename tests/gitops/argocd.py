@@ -1,7 +1,7 @@
 """Argo CD's side: its Lua files in Lua 5.1, with as little of the standard library as Argo CD gives them."""
 
 import json
-from datetime import UTC, datetime
+import time
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +43,7 @@ def _run(text: str, obj: Object) -> Any:
     scope = runtime.globals()
     for name in _ABSENT:
         scope[name] = None
-    scope.os = runtime.table_from({"date": lambda form: datetime.now(UTC).strftime(form.removeprefix("!"))})
+    scope.os = runtime.table_from({"date": lambda form: time.strftime(form.removeprefix("!"), time.gmtime())})
     scope.obj = runtime.table_from(_without_null(obj), recursive=True)
     return _plain(runtime.execute(text), obj)
 
@@ -53,10 +53,9 @@ def _plain(value: Any, like: Any = None) -> Any:
     if lua.lua_type(value) != "table":
         return value
     keys = list(value.keys())
-    if (keys and all(isinstance(key, int) for key in keys)) or (not keys and isinstance(like, list)):
-        return [
-            _plain(value[key], like[key - 1] if isinstance(like, list) and key <= len(like) else None) for key in keys
-        ]
+    if isinstance(like, list) or (keys and all(isinstance(key, int) for key in keys)):
+        known = like if isinstance(like, list) else []
+        return [_plain(value[key], known[key - 1] if key <= len(known) else None) for key in keys]
     return {key: _plain(value[key], like.get(key) if isinstance(like, dict) else None) for key in keys}
 
 

@@ -35,7 +35,7 @@ class Flux:
         self._expressions = expressions()
 
     def health(self, obj: Object) -> str:
-        """observedGeneration, then inProgress, failed, current; InProgress if nothing fits. AssertionError on an error."""
+        """observedGeneration, then inProgress, failed, current; else InProgress. AssertionError on an error."""
         status = obj.get("status") or {}
         if "observedGeneration" in status and status["observedGeneration"] != obj["metadata"].get("generation"):
             return IN_PROGRESS

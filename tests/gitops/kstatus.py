@@ -1,4 +1,4 @@
-"""kstatus for custom resources, rule by rule as sigs.k8s.io/cli-utils/pkg/kstatus documents it ("The Status Conventions").
+"""kstatus for custom resources, rule by rule as sigs.k8s.io/cli-utils/pkg/kstatus documents it.
 
 Used by `flux`, `kpt` and Helm 4's watcher to tell whether an object is where it was to get.
 """

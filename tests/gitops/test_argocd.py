@@ -14,7 +14,7 @@ from tests.gitops import argocd
 Object = dict[str, Any]
 
 
-def tests_of(kind: str, file: str, part: str) -> list[Object]:
+def cases_of(kind: str, file: str, part: str) -> list[Object]:
     return list(yaml.safe_load((argocd.CUSTOMIZATIONS / kind / file).read_text()).get(part, []))
 
 
@@ -22,9 +22,9 @@ def load(kind: str, path: str) -> Object:
     return dict(yaml.safe_load((argocd.CUSTOMIZATIONS / kind / path).read_text()))
 
 
-HEALTH = [(kind, one) for kind in argocd.KINDS for one in tests_of(kind, "health_test.yaml", "tests")]
-ACTIONS = [(kind, one) for kind in argocd.KINDS for one in tests_of(kind, "actions/action_test.yaml", "actionTests")]
-FOUND = [(kind, one) for kind in argocd.KINDS for one in tests_of(kind, "actions/action_test.yaml", "discoveryTests")]
+HEALTH = [(kind, one) for kind in argocd.KINDS for one in cases_of(kind, "health_test.yaml", "tests")]
+ACTIONS = [(kind, one) for kind in argocd.KINDS for one in cases_of(kind, "actions/action_test.yaml", "actionTests")]
+FOUND = [(kind, one) for kind in argocd.KINDS for one in cases_of(kind, "actions/action_test.yaml", "discoveryTests")]
 
 
 @pytest.mark.parametrize(("kind", "test"), HEALTH, ids=lambda it: it if isinstance(it, str) else it["inputPath"])
