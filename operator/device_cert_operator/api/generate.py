@@ -1,4 +1,4 @@
-"""Writes the CRDs, API reference, editor schemas and what of the chart follows from them; `--check` only compares."""
+"""Writes the CRDs, API reference, editor schemas, and what of chart and GitOps follows; `--check` only compares."""
 
 import json
 import sys
@@ -9,6 +9,7 @@ import yaml
 
 from device_cert_operator.api.chart import chart_files
 from device_cert_operator.api.documents import reasons_page, settings_page
+from device_cert_operator.api.gitops import gitops_files
 from device_cert_operator.api.v1alpha1.authority import CertificateAuthority
 from device_cert_operator.api.v1alpha1.certificate import DeviceCertificate
 from device_cert_operator.api.v1alpha1.common import GROUP, VERSION, Model
@@ -217,7 +218,7 @@ def outputs() -> dict[Path, str]:
             json.dumps(schema, indent=1) + "\n"
         )
     files |= {ROOT / "crds" / name: text for name, text in crds.items()}
-    return files | chart_files(ROOT, crds)
+    return files | chart_files(ROOT, crds) | gitops_files(ROOT)
 
 
 def main() -> int:
