@@ -211,6 +211,14 @@ async def test_a_lease_is_written_only_over_what_was_read(world: World) -> None:
         with pytest.raises(ClusterError):
             await store.write(made, "b", timedelta(seconds=5), second)
         assert (await store.read(second)) == renewed
+        await world.kubectl("label", "lease", LEASE, "site=north")
+        with pytest.raises(ClusterError):
+            await store.write(renewed, "a", timedelta(seconds=5), second)
+        found = await store.read(second)
+        assert found is not None
+        assert found.token == renewed.token
+        await store.write(found, "a", timedelta(seconds=5), second)
+        assert (await world.get("lease", LEASE))["metadata"]["labels"] == {"site": "north"}
     finally:
         await requests.close()
 
