@@ -11,10 +11,14 @@ from datetime import timedelta
 import pytest
 
 from device_cert_operator.clock import SystemClock
-from device_cert_operator.engine.lease import Election
+from device_cert_operator.engine import lease
+from device_cert_operator.engine.lease import Election, LeaseOutlived
 from device_cert_operator.errors import ClusterError
+from device_cert_operator.handlers.lifecycle import run
 from device_cert_operator.kube.client import Requests, load_configuration
 from device_cert_operator.kube.lease import KubeLease
+from device_cert_operator.settings import Settings
+from device_cert_operator.wiring import App
 from device_simulator import SimulatedDevice
 from local_control_plane import plane as planes
 from tests.support.clock import ShiftedClock
@@ -211,8 +215,50 @@ async def test_a_lease_is_written_only_over_what_was_read(world: World) -> None:
         with pytest.raises(ClusterError):
             await store.write(made, "b", timedelta(seconds=5), second)
         assert (await store.read(second)) == renewed
+        await world.kubectl("label", "lease", LEASE, "site=north")
+        with pytest.raises(ClusterError):
+            await store.write(renewed, "a", timedelta(seconds=5), second)
+        found = await store.read(second)
+        assert found is not None
+        assert found.token == renewed.token
+        await store.write(found, "a", timedelta(seconds=5), second)
+        assert (await world.get("lease", LEASE))["metadata"]["labels"] == {"site": "north"}
     finally:
         await requests.close()
+
+
+async def test_a_process_whose_work_outlives_the_lease_ends_itself(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ended: list[str] = []
+
+    async def never(_app: App) -> None:
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(lease, "END_WITHIN", 0.2)
+    monkeypatch.setattr(App, "end", never)
+    started: asyncio.Future[App] = asyncio.get_running_loop().create_future()
+    running = asyncio.create_task(
+        run(
+            Settings(
+                namespaces=(world.namespace,),
+                metrics_port=0,
+                lease_name=LEASE,
+                lease_namespace=world.namespace,
+                lease_duration=timedelta(seconds=LASTS),
+            ),
+            str(world.kubeconfig),
+            started=started,
+            end_process=lambda: ended.append("ended"),
+        )
+    )
+    app = await asyncio.wait_for(started, 20)
+    await world.holds(lambda: app.leadership.leading)
+    await world.kubectl("patch", "lease", LEASE, "--type=merge", "-p", '{"spec":{"holderIdentity":"somebody"}}')
+    with pytest.raises(LeaseOutlived):
+        await asyncio.wait_for(running, LASTS + 12)
+    assert ended == ["ended"]
+    assert (await world.get("lease", LEASE))["spec"]["holderIdentity"] == "somebody", "it is not ours to release"
 
 
 class Idle:

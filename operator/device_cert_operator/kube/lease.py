@@ -1,16 +1,17 @@
 """The Lease (coordination.k8s.io/v1) in the API server: read, made, renewed over exactly what was read."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import quote
 
 from device_cert_operator.clock import Clock
 from device_cert_operator.errors import NotFound
-from device_cert_operator.kube.client import MERGE, Requests
+from device_cert_operator.kube.client import Requests
 from device_cert_operator.kube.views import Object
 
+API = "coordination.k8s.io/v1"
 GRAIN = timedelta(microseconds=1)
 
 
@@ -22,7 +23,7 @@ class LeaseRecord:
     duration: timedelta
     renewed_at: str
     transitions: int
-    resource_version: str
+    whole: Object = field(repr=False)  # as read, so that a renewal keeps what others wrote on it
 
     @property
     def token(self) -> str:
@@ -35,7 +36,7 @@ class KubeLease:
 
     def __init__(self, requests: Requests, namespace: str, name: str, clock: Clock) -> None:
         self._requests = requests
-        self._folder = f"/apis/coordination.k8s.io/v1/namespaces/{quote(namespace)}/leases"
+        self._folder = f"/apis/{API}/namespaces/{quote(namespace)}/leases"
         self._path = f"{self._folder}/{quote(name)}"
         self._name = name
         self._clock = clock
@@ -49,14 +50,13 @@ class KubeLease:
 
     async def write(self, over: LeaseRecord | None, holder: str, duration: timedelta, within: timedelta) -> LeaseRecord:
         """Make it, or renew exactly what was read. holder: empty to release it. Raises Conflict, ClusterError."""
-        body: Object = {"spec": self._spec(over, holder, duration)}
         seconds = within.total_seconds()
+        spec = self._spec(over, holder, duration)
         if over is None:
-            body |= {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": {"name": self._name}}
+            body = {"apiVersion": API, "kind": "Lease", "metadata": {"name": self._name}, "spec": spec}
             return parse_lease(await self._requests.call("POST", self._folder, body=body, timeout=seconds))
-        body["metadata"] = {"resourceVersion": over.resource_version}
-        made = await self._requests.call("PATCH", self._path, body=body, content_type=MERGE, timeout=seconds)
-        return parse_lease(made)
+        body = over.whole | {"spec": (over.whole.get("spec") or {}) | spec}
+        return parse_lease(await self._requests.call("PUT", self._path, body=body, timeout=seconds))
 
     def _spec(self, over: LeaseRecord | None, holder: str, duration: timedelta) -> dict[str, Any]:
         now = self._clock.now()
@@ -81,7 +81,7 @@ def parse_lease(found: Object) -> LeaseRecord:
         duration=timedelta(seconds=spec.get("leaseDurationSeconds") or 0),
         renewed_at=spec.get("renewTime") or "",
         transitions=spec.get("leaseTransitions") or 0,
-        resource_version=found["metadata"]["resourceVersion"],
+        whole=found,
     )
 
 

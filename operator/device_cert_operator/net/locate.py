@@ -9,7 +9,7 @@ from datetime import timedelta
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
 from device_cert_operator.core.model import Served, is_ip
-from device_cert_operator.errors import InvalidSpec
+from device_cert_operator.errors import InvalidSpec, NotLeading
 from device_cert_operator.net.rate import RateLimiter
 from device_cert_operator.net.tls_probe import probe
 from device_cert_operator.permit import ALWAYS, Permit
@@ -34,7 +34,7 @@ async def locate(
 
     key_sha256s: SHA-256 over SubjectPublicKeyInfo. subnets: CIDR, together at most 4096 addresses. near: the old
     address, where the search starts. skip: addresses known to be others' (canonical text). timeout: of one handshake.
-    limiter: shared by all searches. Several answers mean that the key is no proof. Raises InvalidSpec.
+    limiter: shared by all searches. Several answers mean that the key is no proof. Raises InvalidSpec, NotLeading.
     """
     addresses = iter(candidates(subnets, near=near, skip=skip))
     found: list[tuple[int, Served]] = []
@@ -47,9 +47,14 @@ async def locate(
                 found.append((place, served))
 
     numbered = enumerate(addresses)
-    async with asyncio.TaskGroup() as group:
-        for _ in range(max(1, concurrency)):
-            group.create_task(search(numbered))
+    try:
+        async with asyncio.TaskGroup() as group:
+            for _ in range(max(1, concurrency)):
+                group.create_task(search(numbered))
+    except ExceptionGroup as failed:  # each of them was refused for the same reason
+        if failed.subgroup(NotLeading) is None:
+            raise
+        raise NotLeading("This process no longer holds the Lease; the search ends.") from None
     return tuple(served for _, served in sorted(found, key=lambda one: one[0]))
 
 

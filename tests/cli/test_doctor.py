@@ -1,0 +1,187 @@
+"""`devicecert doctor` on the real API server: what is well, what is not, and what to do about it."""
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+import yaml
+
+from device_cert_operator.api import generate
+from device_cert_operator.cli.checkup import Level, Patient, check_clock, check_definitions
+from device_cert_operator.clock import SystemClock
+from device_cert_operator.kube.client import Requests, load_configuration
+from device_cert_operator.kube.lease import KubeLease
+from device_cert_operator.settings import Settings
+from local_control_plane import plane as planes
+from local_control_plane.plane import ControlPlane
+from tests.support.control_plane import install_crds, kubectl
+from tests.support.operators import ROOT
+from tests.support.world import World
+
+Rows = dict[str, list[tuple[str, str]]]
+
+
+def doctor(kubeconfig: Path, *arguments: str, **settings: str) -> tuple[int, Rows, str]:
+    """(exit code, check → (level, message), errors)."""
+    environment = os.environ | {"KUBECONFIG": str(kubeconfig), "PYTHONPATH": str(ROOT / "operator")}
+    environment |= {f"DEVICECERT_{name}": text for name, text in settings.items()}
+    done = subprocess.run(
+        [sys.executable, "-m", "device_cert_operator", "doctor", "-o", "json", *arguments],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    rows: Rows = {}
+    for one in json.loads(done.stdout or "[]"):
+        rows.setdefault(one["check"], []).append((one["level"], one["message"]))
+    return done.returncode, rows, done.stderr
+
+
+def test_a_good_cluster_is_well(control_plane: ControlPlane, namespace: str) -> None:
+    code, rows, errors = doctor(control_plane.kubeconfig, NAMESPACES=namespace)
+    assert (code, errors) == (0, "")
+    for plural in ("devices", "devicecertificates", "certificateauthorities"):
+        assert rows[f"CRD {plural}"] == [("ok", "It is the one of this program.")]
+    assert rows["Rights"] == [("ok", "You may do all that the operator does.")]
+    assert rows["Clock"] == [("ok", "It agrees with the API server's.")]
+    assert rows["Lease"][0][0] == "ok"
+
+
+def test_an_account_without_rights_is_told_what_it_lacks(control_plane: ControlPlane, namespace: str) -> None:
+    kubectl(control_plane, "-n", namespace, "create", "serviceaccount", "operator")
+    account = ("--service-account", f"{namespace}/operator")
+    code, rows, _ = doctor(control_plane.kubeconfig, *account, NAMESPACES=namespace)
+    [(level, message)] = rows["Rights"]
+    assert (code, level) == (1, "problem")
+    assert message.startswith(
+        f"ServiceAccount {namespace}/operator may not get devicecert.io/devices in {namespace}, list devicecert.io"
+    )
+    assert message.endswith("more: compare the Role with that of the chart.")
+    bind = f"--serviceaccount={namespace}:operator"
+    kubectl(control_plane, "-n", namespace, "create", "rolebinding", "operator", "--clusterrole=cluster-admin", bind)
+    code, rows, _ = doctor(control_plane.kubeconfig, *account, NAMESPACES=namespace)
+    assert (code, rows["Rights"][0][0]) == (0, "ok")
+
+
+async def test_the_lease_is_told_with_its_holder_and_age(world: World) -> None:
+    lease = {"NAMESPACES": world.namespace, "LEASE_NAME": "operator", "LEASE_NAMESPACE": world.namespace}
+    code, rows, _ = await asyncio.to_thread(doctor, world.kubeconfig, **lease)
+    assert (code, rows["Lease"]) == (0, [("warning", "Nobody holds it: does the operator run?")])
+    requests = Requests(await load_configuration(str(world.kubeconfig)), SystemClock())
+    try:
+        store = KubeLease(requests, world.namespace, "operator", SystemClock())
+        made = await store.write(None, "pod-a_1", timedelta(minutes=5), timedelta(seconds=5))
+        code, rows, _ = await asyncio.to_thread(doctor, world.kubeconfig, **lease)
+        [(level, message)] = rows["Lease"]
+        assert (code, level) == (0, "ok")
+        assert message.startswith("pod-a_1 leads; it was renewed ")
+        await store.write(made, "pod-a_1", timedelta(seconds=1), timedelta(seconds=5))
+        await asyncio.sleep(1.1)  # the age is that of the machine's clock
+        code, rows, _ = await asyncio.to_thread(doctor, world.kubeconfig, **lease)
+        [(level, message)] = rows["Lease"]
+        assert (code, level) == (1, "problem")
+        assert message.startswith("pod-a_1 has not renewed it for ")
+    finally:
+        await requests.close()
+
+
+async def test_a_device_is_reached_and_the_next_step_told_without_a_log_in(world: World) -> None:
+    camera = await world.one_camera()
+    await world.stop_operator()
+    entries = len(camera.journal.entries)
+    ask = (world.kubeconfig, f"{world.namespace}/gate")
+    code, rows, _ = await asyncio.to_thread(doctor, *ask, NAMESPACES=world.namespace)
+    assert code == 0
+    assert rows["Reachable"][0][0] == "ok"
+    assert rows["Next"] == [("ok", "Nothing is left to do, as far as a handshake tells.")]
+    await camera.move(world.address(9))
+    code, rows, _ = await asyncio.to_thread(doctor, *ask, NAMESPACES=world.namespace)
+    assert (code, rows["Next"]) == (1, [("warning", "The operator would take the step Locate.")])
+    assert (await world.get("dev", "gate"))["status"]["address"]["current"] == camera.spec.address
+    assert len(camera.journal.entries) == entries
+    code, rows, errors = await asyncio.to_thread(doctor, world.kubeconfig, f"{world.namespace}/none")
+    assert (code, rows, errors) == (2, {}, f"Error: There is no Device {world.namespace}/none.\n")
+
+
+async def test_revisions_of_a_deleted_certificate_are_listed(world: World) -> None:
+    await world.one_camera()
+    await world.stop_operator()
+    await world.kubectl("delete", "dcert", "gate")
+    code, rows, _ = await asyncio.to_thread(doctor, world.kubeconfig, NAMESPACES=world.namespace)
+    [(level, message)] = rows["Revisions"]
+    assert (code, level) == (0, "warning")
+    assert message == (
+        f"Secret {world.namespace}/gate-r1 belongs to a DeviceCertificate that was deleted; gate still serves it. "
+        f"When it is no longer needed: kubectl -n {world.namespace} delete secret gate-r1"
+    )
+
+
+async def test_older_newer_and_missing_definitions_are_told_apart(tmp_path: Path) -> None:
+    with planes.start() as plane:
+        requests = Requests(await load_configuration(str(plane.kubeconfig)), SystemClock())
+        patient = Patient(requests, Settings(), SystemClock().now())
+        try:
+            missing = await check_definitions(patient)
+            assert {one.level for one in missing} == {Level.PROBLEM}
+            await asyncio.to_thread(install_crds, plane)
+            assert {one.level for one in await check_definitions(patient)} == {Level.OK}
+            model, plural, short, columns = generate.KINDS[0]
+            older = generate.build_crd(model, plural, short, columns)
+            fields = older["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]
+            served = fields["status"]["properties"].pop("served")
+            await asyncio.to_thread(_apply, plane, older)
+            [first, *_] = await check_definitions(patient)
+            assert first.level is Level.PROBLEM
+            assert first.message.startswith("It is older than this program and drops status.served, status.served.")
+            fields["status"]["properties"] |= {"served": served, "mood": {"type": "string", "maxLength": 9}}
+            await asyncio.to_thread(_apply, plane, older)
+            [first, *_] = await check_definitions(patient)
+            assert first.level is Level.WARNING
+            assert first.message == "It is newer than this program, which does not know status.mood."
+        finally:
+            await requests.close()
+
+
+def _apply(plane: ControlPlane, definition: dict) -> None:  # type: ignore[type-arg]
+    kubectl(plane, "replace", "-f", "-", given=yaml.safe_dump(definition))
+
+
+@pytest.mark.parametrize(
+    ("error", "level", "message"),
+    [
+        (timedelta(seconds=0), Level.OK, "It agrees with the API server's."),
+        (
+            timedelta(seconds=40),
+            Level.PROBLEM,
+            "This machine is 40 s ahead of the API server: no device's clock is set. See to NTP.",
+        ),
+        (
+            timedelta(seconds=-40),
+            Level.PROBLEM,
+            "This machine is 40 s behind the API server: no device's clock is set. See to NTP.",
+        ),
+        (None, Level.WARNING, "The API server sends no Date: the clock cannot be compared."),
+    ],
+)
+def test_the_clock_is_judged(error: timedelta | None, level: Level, message: str) -> None:
+    class Told:
+        def clock_error(self) -> timedelta | None:
+            return error
+
+    patient = Patient(Told(), Settings(), SystemClock().now())  # type: ignore[arg-type]
+    result = check_clock(replace(patient))
+    assert (result.level, result.message) == (level, message)
+
+
+def test_no_cluster_is_told_with_exit_code_2(tmp_path: Path) -> None:
+    code, rows, errors = doctor(tmp_path / "none")
+    assert (code, rows) == (2, {})
+    assert "cannot be used" in errors

@@ -1,0 +1,192 @@
+"""Ending, pausing, and living with objects of an older or a newer version."""
+
+import asyncio
+import time
+from datetime import timedelta
+from typing import Any
+
+import pytest
+import yaml
+
+from device_cert_operator.api import generate
+from device_cert_operator.kube.client import REQUEST_TIMEOUT
+from device_cert_operator.reconcile import act as steps
+from local_control_plane import plane as planes
+from local_control_plane.plane import ControlPlane
+from tests.support.control_plane import kubectl
+from tests.support.world import World
+
+
+async def test_an_operator_that_is_told_to_end_finishes_the_step_and_begins_no_other(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    camera = await world.camera("gate")
+    await world.credentials()
+    await world.authority()
+    real = steps._install
+    begun, go_on = asyncio.Event(), asyncio.Event()
+    ended: list[str] = []
+
+    async def install(*arguments: Any) -> None:
+        begun.set()
+        await go_on.wait()
+        await real(*arguments)
+        ended.append("install")
+
+    monkeypatch.setattr(steps, "_install", install)
+    await world.apply(world.device("gate"), world.certificate("gate"))
+    await world.start_operator(shutdown_within=timedelta(seconds=8))
+    await asyncio.wait_for(begun.wait(), 30)
+    stopping = asyncio.create_task(world.stop_operator())
+    assert world._stop is not None
+    await world.holds(lambda: world.app is not None and world.app.stopping.is_set())
+    started = time.monotonic()
+    go_on.set()
+    await stopping
+    assert time.monotonic() - started < 10
+    assert ended == ["install"]
+    assert camera.journal.operations["UploadCertificateWithPrivateKeyInPKCS12"] == 1
+    assert camera.journal.operations["ReplaceServerCertificateAssignment"] == 0
+    revision = (await world.get("dev", "gate"))["status"].get("revision") or {}
+    assert "activating" not in revision
+    monkeypatch.setattr(steps, "_install", real)
+    await world.start_operator()
+    await world.ready("gate", within=30)
+    assert camera.journal.operations["UploadCertificateWithPrivateKeyInPKCS12"] == 1
+    assert camera.journal.overlaps == 0
+
+
+async def test_an_operator_ends_in_time_while_a_device_and_the_api_server_hang() -> None:
+    with planes.start() as plane:
+        _install_definitions(plane)
+        async with World(plane, "default") as world:
+            camera = await world.one_camera(connection={"timeout": "60s"})
+            await world.stop_operator()
+            await world.start_operator(shutdown_within=timedelta(seconds=2), lease_name="x", lease_namespace="default")
+            await world.holds(lambda: world.app is not None and world.app.leadership.leading)
+            await asyncio.to_thread(plane.pause_api_server)
+            try:
+                await camera.power_off()
+                started = time.monotonic()
+                await world.stop_operator()
+                assert time.monotonic() - started < 10 < REQUEST_TIMEOUT + 2
+            finally:
+                await asyncio.to_thread(plane.resume_api_server)
+
+
+async def test_a_paused_operator_looks_and_does_nothing(world: World) -> None:
+    camera = await world.camera("gate")
+    await world.credentials()
+    await world.authority()
+    await world.apply(world.device("gate"), world.certificate("gate"))
+    await world.start_operator(paused=True)
+    told = await world.until("dev", "gate", "Ready", "False", "Paused")
+    assert "the operator's setting DEVICECERT_PAUSED" in told["message"]
+    await world.until("dcert", "gate", "Ready", "False", "Paused")
+    assert camera.journal.handshakes > 0
+    assert not camera.journal.entries
+    assert await world.get("secret", "gate-r1") == {}
+    await world.stop_operator()
+    await world.start_operator()
+    await world.ready("gate")
+
+
+# ------------------------------------------------------------------------------------------------ upgrade
+
+# fields that an earlier version might not have had
+YOUNG = {
+    "Device": {
+        "spec": ("clock", "reboot", "maintenanceWindows", "management", "checkInterval", "https"),
+        "status": ("clock", "capabilities", "revision", "certificateRef", "credentials", "lastReboot"),
+    },
+    "DeviceCertificate": {
+        "spec": ("subject", "allowGap", "privateKey", "dnsNames"),
+        "status": ("effective", "certificateRequest", "renewalTime", "handledRequests", "deviceNames"),
+    },
+    "CertificateAuthority": {"spec": (), "status": ()},
+}
+
+
+def _definitions() -> list[dict[str, Any]]:
+    return [generate.build_crd(*kind) for kind in generate.KINDS]
+
+
+def _schema(definition: dict[str, Any]) -> dict[str, Any]:
+    return dict(definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"])
+
+
+def _older() -> list[dict[str, Any]]:
+    """Definitions without the young fields, nor the rules that may speak of them."""
+    definitions = _definitions()
+    for definition in definitions:
+        for part, names in YOUNG[definition["spec"]["names"]["kind"]].items():
+            schema = _schema(definition)[part]
+            schema.pop("x-kubernetes-validations", None)
+            for name in names:
+                schema["properties"].pop(name, None)
+    return definitions
+
+
+def _newer() -> list[dict[str, Any]]:
+    """Definitions with fields that this version does not know, one with a default."""
+    definitions = _definitions()
+    for definition in definitions:
+        for part in ("spec", "status"):
+            fields = _schema(definition)[part]["properties"]
+            fields["mood"] = {"type": "string", "maxLength": 20}
+        _schema(definition)["spec"]["properties"]["humour"] = {"type": "string", "maxLength": 20, "default": "dry"}
+    return definitions
+
+
+def _install_definitions(plane: ControlPlane, definitions: list[dict[str, Any]] | None = None) -> None:
+    given = yaml.safe_dump_all(definitions or _definitions())
+    kubectl(plane, "apply", "--server-side", "--force-conflicts", "-f", "-", given=given)
+    kubectl(plane, "wait", "--for=condition=Established", "crd", "--all", "--timeout=30s")
+
+
+async def test_objects_of_an_older_version_go_on_working_after_the_upgrade() -> None:
+    """The first version installs a certificate and leaves a smaller status; the next one takes over from that."""
+    with planes.start() as plane:
+        _install_definitions(plane)
+        async with World(plane, "default") as world:
+            camera = await world.one_camera()
+            await world.stop_operator()
+            uploads = camera.journal.operations["UploadCertificateWithPrivateKeyInPKCS12"]
+            await asyncio.to_thread(_install_definitions, plane, _older())
+            for kind in ("dev", "dcert"):  # a write makes the API server drop what the old definition did not have
+                await world.kubectl("annotate", kind, "gate", "touched=by-the-old-version")
+                patch = '{"status":{"observedGeneration":0}}'
+                await world.kubectl("patch", kind, "gate", "--subresource=status", "--type=merge", "-p", patch)
+            before = (await world.get("dev", "gate"))["status"]
+            assert not set(YOUNG["Device"]["status"]) & before.keys()
+            await asyncio.to_thread(_install_definitions, plane)
+            await world.start_operator()
+            await world.until("dev", "gate", "Ready", "True", within=30)
+            await world.ready("gate", within=30)
+            await world.holds(lambda: bool(camera.journal.handshakes))
+            assert (await world.get("dev", "gate"))["status"]["revision"]["installed"]["number"] == 1
+            assert camera.journal.operations["UploadCertificateWithPrivateKeyInPKCS12"] == uploads, "nothing anew"
+            assert await world.trusted(camera.address)
+
+
+async def test_fields_of_a_newer_version_are_neither_minded_nor_lost() -> None:
+    with planes.start() as plane:
+        _install_definitions(plane, _newer())
+        async with World(plane, "default") as world:
+            camera = await world.camera("gate")
+            await world.credentials()
+            await world.authority()
+            device, certificate = world.device("gate"), world.certificate("gate")
+            for one in (device, certificate):
+                one["spec"]["mood"] = "hopeful"
+            await world.apply(device, certificate)
+            for kind in ("dev", "dcert"):
+                patch = '{"status":{"mood":"curious"}}'
+                await world.kubectl("patch", kind, "gate", "--subresource=status", "--type=merge", "-p", patch)
+            await world.start_operator()
+            await world.ready("gate", within=30)
+            assert await world.trusted(camera.address)
+            for kind in ("dev", "dcert"):
+                stored = await world.get(kind, "gate")
+                assert (stored["spec"]["mood"], stored["spec"]["humour"]) == ("hopeful", "dry")
+                assert stored["status"]["mood"] == "curious"
