@@ -6,7 +6,10 @@ from aiohttp import web
 
 
 class Health:
-    """One small HTTP server. unwell: why the process should be restarted, or None. ready: caches are filled."""
+    """One small HTTP server. unwell: why the process should be restarted, or None. ready: caches are filled.
+
+    scrape: from an Accept header to the metrics and their content type.
+    """
 
     def __init__(
         self,
@@ -14,7 +17,7 @@ class Health:
         port: int,
         unwell: Callable[[], str | None],
         ready: Callable[[], bool],
-        scrape: Callable[[], bytes],
+        scrape: Callable[[str], tuple[bytes, str]],
     ) -> None:
         self._host, self._port = host, port
         self._unwell, self._ready, self._scrape = unwell, ready, scrape
@@ -45,5 +48,6 @@ class Health:
     async def _readyz(self, _request: web.Request) -> web.Response:
         return web.Response(text="ok" if self._ready() else "not yet", status=200 if self._ready() else 503)
 
-    async def _metrics(self, _request: web.Request) -> web.Response:
-        return web.Response(body=self._scrape(), headers={"Content-Type": "text/plain; version=0.0.4; charset=utf-8"})
+    async def _metrics(self, request: web.Request) -> web.Response:
+        body, content_type = self._scrape(request.headers.get("Accept", ""))
+        return web.Response(body=body, headers={"Content-Type": content_type})
