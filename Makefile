@@ -33,6 +33,7 @@ lint: setup ## Style, types, layers, generated files
 	@$(BIN)/mypy
 	@PYTHONPATH=operator $(BIN)/lint-imports --no-cache | tail -n 14
 	@$(BIN)/python -m device_cert_operator.api.generate --check
+	@$(BIN)/python -m device_cert_operator.metrics.reference --check
 
 check: lint ## The quick part: lint and the tests that need neither cluster nor browser
 	@$(BIN)/python -m pytest -q -n 2 --dist loadfile -m "not cluster and not browser"
@@ -51,6 +52,7 @@ test: browser-is-here lint ## Everything: lint, unit tests, the real API server,
 
 generate: setup ## CRDs, API reference, editor schemas and the chart's README
 	@$(BIN)/python -m device_cert_operator.api.generate
+	@$(BIN)/python -m device_cert_operator.metrics.reference
 
 lock: ## Pin every package anew, with hashes, from pyproject.toml
 	@$(PYTHON) -m venv $(VENV)-lock && $(VENV)-lock/bin/python -m pip install --quiet --disable-pip-version-check uv

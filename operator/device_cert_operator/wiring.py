@@ -122,7 +122,7 @@ async def build(settings: Settings, kubeconfig: str | None, clock: Clock) -> App
             return None, None
         return known.looked_at, known.offset.total_seconds() if known.offset is not None else None
 
-    metrics = Metrics(cache, remembered)
+    metrics = Metrics(cache, remembered, dry_run=settings.dry_run)
     metrics.watch_queue(lambda: (queue.depth, queue.oldest_due_seconds))
     metrics.watch_lease(lambda: leadership.leading)
     intake = Intake(cache, queue.add, queue.forget)

@@ -1,7 +1,7 @@
 """What is done for a CertificateAuthority: sentence → situation → step, or the reason why nothing is done."""
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -367,3 +367,18 @@ def test_a_later_root_bears_another_name() -> None:
     assert root_subject(fields, "site-ca", 1) == (("organization", "Example"), ("common_name", "n" * 64))
     assert root_subject(fields, "site-ca", 12)[-1] == ("common_name", "n" * 60 + " G12")
     assert root_subject(SubjectFields(country="JP"), "site-ca", 2)[-1] == ("common_name", "site-ca G2")
+
+
+@pytest.mark.parametrize(
+    ("phase", "due"),
+    [
+        (Phase.PREPARING, NOW + DAY),
+        (Phase.DISTRIBUTING, NOW + DAY),
+        (Phase.SWITCHING, NOW - DAY / 2),
+        (Phase.RETIRING, NOW - DAY),
+    ],
+)
+def test_a_phase_of_a_rotation_has_its_time(phase: Phase, due: datetime) -> None:
+    """Begun a day ago, with an overlap of two, so that devices follow within half a day."""
+    rotation = RotationStatus(phase, NOW - DAY, NOW - DAY)
+    assert rotation.due_at(RotationPolicy(overlap=2 * DAY)) == due

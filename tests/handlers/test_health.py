@@ -67,7 +67,9 @@ async def ask(port: int, path: str) -> tuple[int, str]:
 async def process(nobody: str) -> AsyncIterator[Process]:
     clock = Turned()
     app = await build(Settings(workers=2, shutdown_within=timedelta(0), relist_every=timedelta(0)), nobody, clock)
-    health = Health("127.0.0.1", 0, lambda: lifecycle.unwell(app), lambda: app.synced, lambda: b"")
+    health = Health(
+        "127.0.0.1", 0, lambda: lifecycle.unwell(app), lambda: app.synced, lambda _accept: (b"", "text/plain")
+    )
     await health.start()
     yield Process(app, clock, health)
     await app.stop()

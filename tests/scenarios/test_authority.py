@@ -48,7 +48,7 @@ async def test_a_root_made_by_yaml_leads_a_camera_to_secure(world: World) -> Non
 async def test_the_end_of_the_root_is_a_metric(world: World) -> None:
     await one_camera(world, duration="48h")
     assert world.app is not None
-    text = world.app.metrics.scrape().decode()
+    text = world.app.metrics.scrape()[0].decode()
     [line] = [one for one in text.splitlines() if one.startswith("devicecert_authority_not_after_timestamp_seconds{")]
     ends = (world.clock.now() + timedelta(hours=48)).timestamp()
     assert f'name="site-ca",namespace="{world.namespace}"' in line

@@ -5,6 +5,7 @@ import json
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import assert_never
 
 from device_cert_operator.core.model import Condition, KeyType, NameConstraints, ObjectKey, SubjectFields
 from device_cert_operator.core.status import ServedStatus
@@ -132,6 +133,20 @@ class RotationStatus:
     not_after: datetime | None = None
     waiting_for: tuple[str, ...] = ()
     without_chain: tuple[str, ...] = ()
+
+    def due_at(self, policy: RotationPolicy) -> datetime:
+        """When this phase is over if every device takes part and who has to confirm does so in time."""
+        match self.phase:
+            case Phase.PREPARING:
+                return self.started_at + policy.overlap
+            case Phase.DISTRIBUTING:
+                return (self.published_at or self.since) + policy.overlap
+            case Phase.SWITCHING:
+                return self.since + policy.spread
+            case Phase.RETIRING:
+                return self.since
+            case _:
+                assert_never(self.phase)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,8 @@ from aiohttp import web
 class Health:
     """One small HTTP server. unwell: why the process should be restarted, or None. ready: caches are filled,
     and the state of the Lease in words.
+
+    scrape: from an Accept header to the metrics and their content type.
     """
 
     def __init__(
@@ -16,7 +18,7 @@ class Health:
         port: int,
         unwell: Callable[[], str | None],
         ready: Callable[[], tuple[bool, str]],
-        scrape: Callable[[], bytes],
+        scrape: Callable[[str], tuple[bytes, str]],
     ) -> None:
         self._host, self._port = host, port
         self._unwell, self._ready, self._scrape = unwell, ready, scrape
@@ -48,5 +50,6 @@ class Health:
         ready, told = self._ready()
         return web.Response(text=f"ok: {told}" if ready else told, status=200 if ready else 503)
 
-    async def _metrics(self, _request: web.Request) -> web.Response:
-        return web.Response(body=self._scrape(), headers={"Content-Type": "text/plain; version=0.0.4; charset=utf-8"})
+    async def _metrics(self, request: web.Request) -> web.Response:
+        body, content_type = self._scrape(request.headers.get("Accept", ""))
+        return web.Response(body=body, headers={"Content-Type": content_type})

@@ -1,0 +1,54 @@
+"""What Prometheus is told. What has a state is collected at scrape time (`collect.py`); the rest is counted here."""
+
+from collections.abc import Callable
+
+from prometheus_client import CollectorRegistry, Counter, Histogram, disable_created_metrics
+from prometheus_client.exposition import choose_encoder
+
+from device_cert_operator.kube.cache import Cache
+from device_cert_operator.metrics import families
+from device_cert_operator.metrics.collect import FromCache, Remembered
+from device_cert_operator.metrics.families import BUCKETS, Family
+
+
+class Metrics:
+    """One registry a process. dry_run: this process changes no device."""
+
+    def __init__(self, cache: Cache, remembered: Remembered, *, dry_run: bool = False) -> None:
+        disable_created_metrics()  # a series more for each counter and histogram, and nobody reads them
+        self.registry = CollectorRegistry()
+        self.reconciles = self._counter(families.RECONCILES)
+        self.reconcile_seconds = self._histogram(families.RECONCILE_SECONDS)
+        self.operations = self._counter(families.OPERATIONS)
+        self.operation_seconds = self._histogram(families.OPERATION_SECONDS)
+        self.objects = FromCache(cache, remembered, dry_run=dry_run)
+        self.registry.register(self.objects)
+
+    def watch_queue(self, figures: Callable[[], tuple[int, float]]) -> None:
+        """Where depth and the longest wait in seconds come from."""
+        self.objects.queue = figures
+
+    def watch_lease(self, leading: Callable[[], bool]) -> None:
+        """Who tells whether this process acts."""
+        self.objects.leading = leading
+
+    def device_operation(self, driver: str, operation: str, result: str, seconds: float) -> None:
+        """One driver operation."""
+        self.operations.labels(driver, operation, result).inc()
+        self.operation_seconds.labels(driver, operation).observe(seconds)
+
+    def reconciled(self, kind: str, result: str, seconds: float) -> None:
+        """One pass."""
+        self.reconciles.labels(kind, result).inc()
+        self.reconcile_seconds.labels(kind).observe(seconds)
+
+    def scrape(self, accept: str = "") -> tuple[bytes, str]:
+        """The body, and its content type. accept: the request's header (OpenMetrics 1.0, or the text format)."""
+        encode, content_type = choose_encoder(accept)
+        return encode(self.registry), content_type
+
+    def _counter(self, family: Family) -> Counter:
+        return Counter(family.name, family.text, family.labels, registry=self.registry)
+
+    def _histogram(self, family: Family) -> Histogram:
+        return Histogram(family.name, family.text, family.labels, buckets=BUCKETS, registry=self.registry)
