@@ -24,7 +24,7 @@ $(STAMP): requirements-dev.txt pyproject.toml
 
 setup: $(STAMP) ## Make the virtual environment, with pinned packages
 
-demo: setup ## Three simulated cameras become Secure and heal themselves (KEEP=1 leaves all running)
+demo: setup ## Simulated cameras become trusted in all three ways, and heal themselves (KEEP=1 leaves all running)
 	@$(BIN)/python deploy/demo/demo.py $(if $(KEEP),--keep)
 
 lint: setup ## Style, types, layers, generated files
@@ -44,10 +44,11 @@ browser-is-here:
 
 test: browser-is-here lint ## Everything: lint, unit tests, the real API server, the simulator, a browser, coverage of the core
 	@$(DEVICECERT) local build
-	@rm -f .coverage .coverage.*
-	@$(BIN)/coverage run -m pytest -q -m "not cluster and not browser"
+	@rm -f .coverage
+	@$(BIN)/coverage run -m pytest -q tests/core
 	@$(BIN)/coverage report
-	@$(BIN)/python -m pytest -q -n 2 --dist worksteal -m cluster
+	@$(BIN)/python -m pytest -q -n 2 --dist worksteal -m "not cluster and not browser" --ignore tests/core
+	@$(BIN)/python -m pytest -q -n 4 --dist worksteal -m cluster
 	@$(BIN)/python -m pytest -q -m "browser and not cluster"
 
 generate: setup ## CRDs, API reference, editor schemas and the chart's README
