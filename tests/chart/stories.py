@@ -4,6 +4,10 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
+from cryptography.hazmat.primitives import hashes
+
+from device_simulator import Kind
+from device_simulator.camera_web.device import FirmwareCADevice
 from tests.support import authorities, cert_manager
 from tests.support.cert_manager import CertManager
 from tests.support.outside_ca import OutsideCA
@@ -115,6 +119,23 @@ async def cert_manager_signs_three_times(world: World) -> None:
     assert "gate-r1" not in names
 
 
+async def a_camera_with_a_ca_in_its_firmware_is_constrained(world: World) -> None:
+    """What clients are to trust is published, signed by a root of ours."""
+    camera = await world.camera("gate", kind=Kind.FIRMWARE_CA)
+    assert isinstance(camera, FirmwareCADevice)
+    await world.credentials()
+    constrained = {"authorityRef": {"name": "site-ca"}, "permittedIPRanges": [f"{world.subnet}.0/29"]}
+    pin = camera.firmware_ca.certificate.fingerprint(hashes.SHA256()).hex()
+    await world.apply(
+        authorities.authority(),
+        world.device("gate", driver="camera-web"),
+        world.certificate("gate", issuer={"deviceCA": {"sha256": pin, "constrainedBy": constrained}}),
+    )
+    await world.start_operator()
+    await world.ready("gate", within=30)
+    assert "constrained.crt" in (await world.get("configmap", "gate-ca"))["binaryData"]
+
+
 async def _sign(world: World, outside: OutsideCA) -> None:
     status = (await world.get("dcert", "gate"))["status"]["certificateRequest"]
     csr = (await world.get("configmap", status["configMap"]))["data"][status["key"]]
@@ -133,4 +154,5 @@ STORIES: tuple[Callable[[World], Awaitable[None]], ...] = (
     a_device_loses_the_key_that_an_outside_ca_certified,
     an_outside_ca_certifies_a_key_of_the_operator,
     cert_manager_signs_three_times,
+    a_camera_with_a_ca_in_its_firmware_is_constrained,
 )

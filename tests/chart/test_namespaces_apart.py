@@ -12,7 +12,11 @@ from typing import Any
 
 import pytest
 import yaml
+from cryptography.hazmat.primitives import hashes
 
+from device_cert_operator.api import generate
+from device_simulator import Kind
+from device_simulator.camera_web.device import FirmwareCADevice
 from local_control_plane import plane as planes
 from local_control_plane.plane import AUDIT_METADATA, ControlPlane
 from tests.chart.account import Account, AccountWorld, install, requests_of
@@ -110,7 +114,8 @@ class Attempt:
     """manifest: with the reference at `path` naming what the victim has. told: kind, condition and reason that say so.
 
     own: what mallory has herself, as without it the operator would not come as far as this reference. asked: what the
-    operator asks the API server for in her namespace; None where it looks into its cache.
+    operator asks the API server for in her namespace; None where it looks into its cache. firmware: whether the camera
+    has a CA in its firmware.
     """
 
     path: tuple[str, ...]
@@ -118,6 +123,7 @@ class Attempt:
     told: tuple[str, str, str]
     own: tuple[str, ...] = ()
     asked: str | None = None
+    firmware: bool = False
 
 
 def _device(**spec: Any) -> Callable[[World], Object]:
@@ -131,6 +137,13 @@ def _certificate(**spec: Any) -> Callable[[World], Object]:
 def _verified(kind: str) -> Callable[[World], Object]:
     reference = {"kind": kind, "name": "bundle", "key": "ca.crt"}
     return _device(connection__security="Verified", connection__caRef=reference)
+
+
+PIN = "ab" * 32
+
+
+def _firmware(**device_ca: Any) -> Callable[[World], Object]:
+    return _certificate(issuer={"deviceCA": {"sha256": PIN, **device_ca}})
 
 
 def _external(kind: str) -> Callable[[World], Object]:
@@ -194,6 +207,27 @@ ATTEMPTS: dict[str, Attempt] = {
         _certificate(issuer={"caSecretRef": {"name": "mine"}}),
         ("dcert", "Secure", "DeviceMissing"),
     ),
+    "DeviceCertificate.issuer.deviceCA.caRef of a ConfigMap": Attempt(
+        ("issuer", "deviceCA", "caRef"),
+        _firmware(caRef={"kind": "ConfigMap", "name": "signed", "key": "tls.crt"}),
+        ("dcert", "Secure", "ConfigMapMissing"),
+        ("login", "device"),
+        asked="configmaps/signed",
+    ),
+    "DeviceCertificate.issuer.deviceCA.caRef of a Secret": Attempt(
+        ("issuer", "deviceCA", "caRef"),
+        _firmware(caRef={"kind": "Secret", "name": "signed", "key": "tls.crt"}),
+        ("dcert", "Secure", "ConfigMapMissing"),
+        ("login", "device"),
+        asked="secrets/signed",
+    ),
+    "DeviceCertificate.issuer.deviceCA.constrainedBy.authorityRef": Attempt(
+        ("issuer", "deviceCA", "constrainedBy", "authorityRef"),
+        _firmware(constrainedBy={"authorityRef": {"name": "site-ca"}, "permittedIPRanges": ["127.0.0.0/8"]}),
+        ("dcert", "Secure", "AuthorityMissing"),
+        ("login", "device"),
+        firmware=True,
+    ),
     "DeviceCertificate.issuer.certManagerRef": Attempt(
         ("issuer", "certManagerRef"),
         _certificate(issuer={"certManagerRef": {"name": "site", "kind": "ClusterIssuer"}}),
@@ -203,13 +237,43 @@ ATTEMPTS: dict[str, Attempt] = {
 }
 
 
+# Names of what is written; see the test further down.
+WRITTEN = {
+    "DeviceCertificate.secretName",
+    "CertificateAuthority.secretName",
+    "CertificateAuthority.trustBundle.configMapName",
+}
+NO_REFERENCES = {"DeviceCertificate.subject.commonName", "CertificateAuthority.subject.commonName"}
+
+
+def test_every_field_that_names_an_object_is_tried() -> None:
+    found = {
+        path
+        for model, *_ in generate.KINDS
+        for path in _names(generate.build_schema(model)["properties"]["spec"], model.__name__)
+    }
+    assert found - NO_REFERENCES == {field.split(" of a ")[0] for field in ATTEMPTS} | WRITTEN
+
+
+def _names(schema: Object, path: str) -> Iterator[str]:
+    """Fields that name an object: by their own name, or as a list of objects with a `name`."""
+    for name, child in schema.get("properties", {}).items():
+        here = f"{path}.{name}"
+        if name.endswith(("Ref", "Name")) or "name" in child.get("items", {}).get("properties", {}):
+            yield here
+        yield from _names(child.get("items", child), here)
+
+
 @pytest.mark.parametrize("field", ATTEMPTS)
 async def test_a_reference_leads_into_no_other_namespace(
     world: AccountWorld, audited: ControlPlane, account: Account, field: str
 ) -> None:
     attempt = ATTEMPTS[field]
-    camera = await world.camera("gate")
+    camera = await world.camera("gate", kind=Kind.FIRMWARE_CA if attempt.firmware else Kind.ONVIF)
     manifest = attempt.manifest(world)
+    if isinstance(camera, FirmwareCADevice):
+        pin = camera.firmware_ca.certificate.fingerprint(hashes.SHA256()).hex()
+        manifest["spec"]["issuer"]["deviceCA"]["sha256"] = pin
     reference = manifest["spec"]
     for part in attempt.path:
         reference = reference[int(part)] if part.isdigit() else reference[part]
@@ -217,7 +281,7 @@ async def test_a_reference_leads_into_no_other_namespace(
     if "login" in attempt.own:
         await world.credentials()
     if "device" in attempt.own:
-        await world.apply(world.device("gate"))
+        await world.apply(world.device("gate", driver="camera-web" if attempt.firmware else "onvif"))
 
     reference["namespace"] = VICTIM
     assert "unknown field" in _as_mallory(world, manifest, "--validate=strict").stderr
