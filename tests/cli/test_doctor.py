@@ -16,6 +16,7 @@ from device_cert_operator.api import generate
 from device_cert_operator.cli.checkup import Level, Patient, check_clock, check_definitions
 from device_cert_operator.clock import SystemClock
 from device_cert_operator.kube.client import Requests, load_configuration
+from device_cert_operator.kube.examine import NEEDED
 from device_cert_operator.kube.lease import KubeLease
 from device_cert_operator.settings import Settings
 from local_control_plane import plane as planes
@@ -179,6 +180,21 @@ def test_the_clock_is_judged(error: timedelta | None, level: Level, message: str
     patient = Patient(Told(), Settings(), SystemClock().now())  # type: ignore[arg-type]
     result = check_clock(replace(patient))
     assert (result.level, result.message) == (level, message)
+
+
+def test_the_rights_that_are_asked_about_are_those_that_the_chart_grants() -> None:
+    template = (ROOT / "charts" / "device-cert-operator" / "templates" / "_rules.tpl").read_text()
+    text = "\n".join(line for line in template.split("*/}}")[1].splitlines() if "{{" not in line)
+    granted = {
+        (group, resource, verb)
+        for rule in yaml.safe_load(text)
+        for group in rule["apiGroups"]
+        for resource in rule["resources"]
+        for verb in rule["verbs"]
+        if group != "cert-manager.io"  # only where it is used
+    }
+    asked = {(one.group, f"{one.resource}/{one.subresource}".rstrip("/"), verb) for one in NEEDED for verb in one.verbs}
+    assert asked == granted
 
 
 def test_no_cluster_is_told_with_exit_code_2(tmp_path: Path) -> None:
