@@ -14,6 +14,7 @@ import yaml
 
 from device_cert_operator.api.v1alpha1.common import GROUP
 from device_cert_operator.settings import Settings
+from tests.alerts import rules
 from tests.chart.cases import CASES, in_namespace
 from tests.chart.helm import CHART, ROOT, Helm, HelmRefused, Object, kinds, only
 
@@ -59,6 +60,11 @@ def test_the_chart_lints_without_a_warning(helm: Helm) -> None:
         ({"config": {"relistEvery": "10m"}}, "at '/config/relistEvery': got string, want number"),
         ({"metrics": {"port": 80}}, "at '/metrics/port': minimum: got 80, want 1,024"),
         ({"metrics": {"serviceMonitor": {"interval": "often"}}}, "at '/metrics/serviceMonitor/interval'"),
+        ({"metrics": {"prometheusRule": {"thresholds": {"absentFor": "soon"}}}}, "/thresholds/absentFor'"),
+        (
+            {"metrics": {"prometheusRule": {"thresholds": {"absent": "5m"}}}},
+            "additional properties 'absent' not allowed",
+        ),
         ({"networkPolicy": {"devices": [{"ports": [443]}]}}, "missing property 'cidr'"),
         ({"networkPolicy": {"devices": [{"cidr": "cameras.lan"}]}}, "at '/networkPolicy/devices/0/cidr'"),
         ({"podDisruptionBudget": {"minAvailable": "half"}}, "at '/podDisruptionBudget/minAvailable'"),
@@ -195,7 +201,7 @@ groups:
   - name: devices
     rules:
       - {alert: DeviceNotSecure, expr: devicecert_device_secure == 0, for: "@@notSecureFor@@"}
-      - {alert: ChecksLate, expr: "time() - devicecert_last_check_timestamp_seconds > @@late@@", for: 5m}
+      - {alert: ChecksLate, expr: "time() - devicecert_last_check_timestamp_seconds > @@checksLateSlack@@", for: 5m}
   - name: operator
     rules: [{alert: OperatorAbsent, expr: absent(devicecert_build_info), annotations: {summary: "{{ $labels.job }}"}}]
 """
@@ -210,15 +216,23 @@ def rules_of(helm: Helm, chart: Path, **rule: Any) -> dict[str, Object]:
 
 def test_alerts_take_their_figures_from_values_and_leave_templates_alone(helm: Helm, tmp_path: Path) -> None:
     chart = with_files(tmp_path, rules__yaml=RULES)
-    thresholds = {"notSecureFor": "15m", "late": 1_000_000}
+    thresholds = {"notSecureFor": "7m", "checksLateSlack": 1_000_000}
     found = rules_of(helm, chart, thresholds=thresholds)
-    assert found["DeviceNotSecure"]["for"] == "15m"
+    assert found["DeviceNotSecure"]["for"] == "7m"
     assert found["ChecksLate"]["expr"].endswith("> 1000000")
     assert found["OperatorAbsent"]["annotations"]["summary"] == "{{ $labels.job }}"
     some = rules_of(helm, chart, thresholds=thresholds, disabled=["OperatorAbsent", "ChecksLate"])
     assert set(some) == {"DeviceNotSecure"}
-    with pytest.raises(HelmRefused, match=r"thresholds\.late has no value"):
-        rules_of(helm, chart, thresholds={"notSecureFor": "15m"})
+    with pytest.raises(HelmRefused, match=r"thresholds\.checksLateSlack has no value"):
+        rules_of(helm, chart, thresholds={"checksLateSlack": None})
+
+
+def test_the_chart_s_own_alerts_are_rendered_with_the_figures_of_its_values(helm: Helm) -> None:
+    values = {"metrics": {"prometheusRule": {"enabled": True}}}
+    assert only(helm.objects(values), "PrometheusRule")["spec"] == rules.rendered()
+    found = rules_of(helm, CHART, runbooks="https://git.example/dco/docs/runbooks/", disabled=["QueueStuck"])
+    assert "QueueStuck" not in found
+    assert found["ChecksLate"]["annotations"]["runbook_url"] == "https://git.example/dco/docs/runbooks/ChecksLate.md"
 
 
 def test_a_dashboard_becomes_a_configmap(helm: Helm, tmp_path: Path) -> None:

@@ -1,0 +1,93 @@
+"""Each alert in promtool: it fires, and stays silent, when it should; and each leads to its page."""
+
+import re
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from device_cert_operator.metrics.families import FAMILIES
+from tests.alerts.cases import CASES, Case
+from tests.alerts.rules import ROOT, RULES, Object, alerts, program, rendered, settings
+
+ALERTS = alerts()
+RUNBOOKS = ROOT / "docs" / "runbooks"
+HEADINGS = ["## Meaning", "## What to look at", "## What to do"]
+NAME = re.compile(r"devicecert_[a-z_]+")
+
+
+def promtool(*arguments: str) -> str:
+    done = subprocess.run([program("promtool"), *arguments], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def written(folder: Path, name: str, content: Any) -> Path:
+    path = folder / name
+    path.write_text(yaml.safe_dump(content))
+    return path
+
+
+@pytest.mark.parametrize("alert", CASES)
+def test_an_alert_fires_and_stays_silent_when_it_should(alert: str, tmp_path: Path) -> None:
+    rule = {key: value for key, value in ALERTS[alert].items() if key != "annotations"}  # their text is no case's
+    written(tmp_path, "rules.yaml", {"groups": [{"name": "one", "rules": [rule]}]})
+    tests = [_as_promtool_reads(case, rule) for case in CASES[alert]]
+    promtool("test", "rules", str(written(tmp_path, "cases.yaml", {"rule_files": ["rules.yaml"], "tests": tests})))
+
+
+def _as_promtool_reads(case: Case, rule: Object) -> Object:
+    return {
+        "name": case.sentence,
+        "interval": f"{case.interval}m",
+        "input_series": [{"series": name, "values": values} for name, values in case.series.items()],
+        "alert_rule_test": [
+            {
+                "alertname": rule["alert"],
+                "eval_time": f"{minute}m",
+                "exp_alerts": [{"exp_labels": rule["labels"] | labels} for labels in told],
+            }
+            for minute, told in case.told.items()
+        ],
+    }
+
+
+@pytest.mark.parametrize("alert", ALERTS)
+def test_every_alert_has_cases_for_firing_and_for_silence(alert: str) -> None:
+    whole = [list(case.told.values()) for case in CASES[alert]]
+    assert any(any(told) for told in whole)
+    assert any(not any(told) for told in whole)
+
+
+def test_promtool_finds_nothing_wrong_with_the_rules(tmp_path: Path) -> None:
+    assert f"{len(ALERTS)} rules found" in promtool("check", "rules", str(written(tmp_path, "r.yaml", rendered())))
+
+
+@pytest.mark.parametrize("alert", ALERTS)
+def test_an_alert_says_how_bad_it_is_what_it_means_and_where_to_read_on(alert: str) -> None:
+    rule = ALERTS[alert]
+    assert rule["labels"]["severity"] in {"warning", "critical"}
+    assert rule["for"]
+    assert set(rule["annotations"]) == {"summary", "description", "runbook_url"}
+    assert rule["annotations"]["runbook_url"] == f"docs/runbooks/{alert}.md"
+    page = (ROOT / rule["annotations"]["runbook_url"]).read_text()
+    assert page.startswith(f"# {alert}\n")
+    assert [line for line in page.splitlines() if line.startswith("## ")] == HEADINGS
+
+
+def test_no_page_is_left_over_and_the_index_names_each() -> None:
+    assert {one.stem for one in RUNBOOKS.glob("*.md")} == {"README", *ALERTS}
+    index = (RUNBOOKS / "README.md").read_text()
+    assert [alert for alert in ALERTS if f"]({alert}.md)" not in index] == []
+
+
+def test_every_metric_that_an_alert_reads_is_exported() -> None:
+    known = {family.name for family in FAMILIES}
+    assert {name for rule in ALERTS.values() for name in NAME.findall(rule["expr"])} <= known
+
+
+def test_every_figure_of_the_values_is_used_and_every_one_used_is_there() -> None:
+    used = set(re.findall(r"@@([A-Za-z]+)@@", RULES.read_text()))
+    assert used == {*settings()["thresholds"], "runbooks"}
