@@ -1,7 +1,7 @@
 """What the image is made of: docs/reference/licences.md, and a bill of materials (CycloneDX 1.6, ECMA-424) in JSON.
 
-The lock file says which packages, with versions and hashes; the installed packages say their licences and needs. Nothing
-here asks the network, and the same lock file gives the same bytes.
+The lock file says which packages, with versions and hashes; the installed packages say their licences and needs.
+Nothing here asks the network, and the same lock file gives the same bytes.
 
     python -m deploy.image.bill [--check]          write, or compare, the list of licences
     python -m deploy.image.bill --bom FILE         write the bill of the lock file
@@ -127,7 +127,8 @@ def licence_of(name: str, metadata: importlib.metadata.PackageMetadata) -> str:
     one that is unclear, or that we have not agreed to.
     """
     classifiers = [one.split(" :: ")[-1] for one in metadata.get_all("Classifier", []) if one.startswith("License")]
-    said = _READ.get(name) or metadata.get("License-Expression") or metadata.get("License") or "".join(classifiers)
+    [expression, free_text] = [(metadata.get_all(key) or [""])[0] for key in ("License-Expression", "License")]
+    said = _READ.get(name) or expression or free_text or "".join(classifiers)
     expression = _WORDING.get(said, said)
     if not all(one in _ALLOWED for one in re.split(r" AND | OR ", expression)):
         raise BillError(f"{name}: its licence {expression[:60]!r} is not among those agreed to in deploy/image/bill.py")
@@ -150,8 +151,8 @@ def build_licences(packages: Iterable[Package]) -> str:
         "# Licences of what the image contains\n\n"
         "Generated from requirements.txt by `make generate`; do not edit. The operator itself is Apache-2.0.\n\n"
         "| package | version | licence (SPDX) |\n|---|---|---|\n" + "".join(rows) + "\n"
-        "Python and the libraries below it are Debian's packages (`deploy/image/runtime-packages.txt`); their licences are\n"
-        "in the image, in `/usr/share/doc/<package>/copyright`.\n"
+        "Python and the libraries below it are Debian's packages (`deploy/image/runtime-packages.txt`); their licences\n"
+        "are in the image, in `/usr/share/doc/<package>/copyright`.\n"
     )
 
 
