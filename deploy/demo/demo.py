@@ -12,6 +12,7 @@ import sys
 import time
 from pathlib import Path
 
+import firmware_ca
 import outside_ca
 import own_ca
 from stage import Cameras, DemoFailed, Stage, say
@@ -27,7 +28,11 @@ def story(keep: bool) -> None:
     with Stage() as stage:
         say("Cameras at 127.20.0.1 to .6, speaking ONVIF over HTTP and HTTPS …")
         cameras = stage.cameras("cam", 6, "127.20.0.0/24")
+        say("… and one at 127.20.1.1 with a CA in its firmware and a web interface")
+        web = stage.cameras("web", 1, "127.20.1.0/24", "--kind", "firmware-ca")
         stage.start_operator()
+        stage.apply("login.yaml")
+        firmware_ca.tell(stage, web)
         own_ca.tell(stage, cameras)
         outside_ca.tell(stage, cameras)
         say("\nQuestion 5: what does a device serve, and does it fit?", "head")

@@ -186,9 +186,9 @@ class Cameras:
         self._stage = stage
         self.control = control
 
-    def do(self, *arguments: str) -> str:
-        """`devicecert simulate …`."""
-        return self._stage.devicecert("simulate", *arguments, "--control", self.control)
+    def do(self, command: str, *arguments: str) -> str:
+        """`devicecert simulate COMMAND …`."""
+        return self._stage.devicecert("simulate", command, "--control", self.control, *arguments)
 
     def answer(self) -> bool:
         """Whether the simulator listens."""
