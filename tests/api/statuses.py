@@ -74,7 +74,7 @@ FULL_CERTIFICATE = CertificateStatus(
     attempts=Attempts(7, NOON),
     last_failure_at=NOON,
     handled_renew=LONG,
-    issuer_name=SHORT,
+    issuer_name="root-ca",
     request=RequestStatus(
         2**31 - 1,
         tuple(f"{number:03}" + "n" * 253 for number in range(192)),

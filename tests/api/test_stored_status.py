@@ -168,7 +168,9 @@ def test_kubectl_tells_how_an_authority_is(control_plane: ControlPlane, namespac
 
 
 def test_the_issuer_s_column_names_whichever_it_is(control_plane: ControlPlane, namespace: str) -> None:
-    create(control_plane, namespace, changed(certificate(), "spec.issuer", {"authorityRef": {"name": "site-ca"}}))
+    create(control_plane, namespace, certificate())
+    status = replace(FULL_CERTIFICATE, issuer_name="site-ca")
+    write_status(control_plane, namespace, "dcert", certificate_status_document(status))
     [row] = table(control_plane, namespace, "dcert")
     assert row["ISSUER"] == "site-ca"
 

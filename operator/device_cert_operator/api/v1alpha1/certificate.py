@@ -272,8 +272,8 @@ class DeviceCertificateSpec(Model):
     renew_before_percentage: Annotated[int, Field(ge=1, le=99)] | None = Field(
         None, description="The same, in percent of the lifetime."
     )
-    allow_gap: bool = Field(
-        False,
+    allow_gap: bool | None = Field(
+        None,
         description="Whether a device that destroys its present certificate to make a CSR, or to take another, may do "
         "so.",
     )
