@@ -4,7 +4,7 @@ import pytest
 
 from tests.support import browser
 
-pytest_plugins = ["tests.support.control_plane"]
+pytest_plugins = ["tests.support.control_plane", "tests.support.helm"]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

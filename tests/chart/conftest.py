@@ -1,11 +1,18 @@
-"""The helm binary that the local control plane brings; whoever uses it is marked `cluster`, as it has to be built."""
+"""A plane whose every request is written down."""
+
+from collections.abc import Iterator
 
 import pytest
 
-from local_control_plane.build import ensure
-from tests.chart.helm import Helm
+from local_control_plane import plane as planes
+from local_control_plane.plane import AUDIT_METADATA, ControlPlane
+from tests.support.control_plane import install_crds
+from tests.support.helm import Helm
 
 
-@pytest.fixture(scope="session")
-def helm(tmp_path_factory: pytest.TempPathFactory) -> Helm:
-    return Helm(ensure(["helm"])["helm"], tmp_path_factory.mktemp("helm"))
+@pytest.fixture(scope="module")
+def audited(helm: Helm) -> Iterator[ControlPlane]:
+    """With our CRDs and an audit log."""
+    with planes.start(audit_policy=AUDIT_METADATA) as plane:
+        install_crds(plane)
+        yield plane

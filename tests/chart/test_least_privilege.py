@@ -4,17 +4,16 @@ Each story runs with the token of an installed release, and the API server's aud
 Roles, in both forms.
 """
 
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
 
-from local_control_plane import plane as planes
-from local_control_plane.plane import AUDIT_METADATA, ControlPlane
-from tests.chart.account import Account, Right, install, refused, requests_of, right
-from tests.chart.helm import Helm
+from local_control_plane.plane import ControlPlane
 from tests.chart.stories import STORIES
-from tests.support.control_plane import install_crds, kubectl
+from tests.support.account import Account, Right, install, refused, requests_of, right
+from tests.support.control_plane import kubectl
+from tests.support.helm import Helm
 from tests.support.world import World
 
 Story = Callable[[World], Awaitable[None]]
@@ -29,14 +28,6 @@ UNUSED: dict[Right, str] = {
 
 def namespace_of(form: str, story: Story) -> str:
     return f"{form}-{NAMES.index(story.__name__)}"
-
-
-@pytest.fixture(scope="module")
-def audited(helm: Helm) -> Iterator[ControlPlane]:
-    """A plane that writes down every request."""
-    with planes.start(audit_policy=AUDIT_METADATA) as plane:
-        install_crds(plane)
-        yield plane
 
 
 @pytest.fixture(scope="module", params=["everywhere", "somewhere"])

@@ -17,12 +17,11 @@ from cryptography.hazmat.primitives import hashes
 from device_cert_operator.api import generate
 from device_simulator import Kind
 from device_simulator.camera_web.device import FirmwareCADevice
-from local_control_plane import plane as planes
-from local_control_plane.plane import AUDIT_METADATA, ControlPlane
-from tests.chart.account import Account, AccountWorld, install, requests_of
-from tests.chart.helm import Helm, Object
+from local_control_plane.plane import ControlPlane
+from tests.support.account import Account, AccountWorld, install, requests_of
 from tests.support.authorities import LOOPBACK
-from tests.support.control_plane import install_crds, kubectl, try_kubectl
+from tests.support.control_plane import kubectl, try_kubectl
+from tests.support.helm import Helm, Object
 from tests.support.outside_ca import OutsideCA
 from tests.support.world import World, make_root
 
@@ -33,13 +32,6 @@ FOR_THE_VICTIM = {
     *("secrets/own-login", "devices/gate"),
 }
 MALLORY = ("--as=mallory", "--as-group=system:authenticated")
-
-
-@pytest.fixture(scope="module")
-def audited(helm: Helm) -> Iterator[ControlPlane]:
-    with planes.start(audit_policy=AUDIT_METADATA) as plane:
-        install_crds(plane)
-        yield plane
 
 
 @pytest.fixture(scope="module")

@@ -13,9 +13,9 @@ from device_cert_operator.api.v1alpha1.common import GROUP
 from local_control_plane import plane as planes
 from local_control_plane.plane import ControlPlane
 from tests.chart.cases import CASES, in_namespace
-from tests.chart.helm import CHART, CLUSTER_SCOPED, Helm, Object, only
 from tests.support.control_plane import kubectl, try_kubectl
 from tests.support.go_module import prometheus_operator_crds
+from tests.support.helm import CHART, CLUSTER_SCOPED, Helm, Object, only
 
 PLURALS = ("certificateauthorities", "devicecertificates", "devices")
 CRDS = [f"{plural}.{GROUP}" for plural in PLURALS]

@@ -16,7 +16,7 @@ from device_cert_operator.api.v1alpha1.common import GROUP
 from device_cert_operator.settings import Settings
 from tests.alerts import rules
 from tests.chart.cases import CASES, in_namespace
-from tests.chart.helm import CHART, ROOT, Helm, HelmRefused, Object, kinds, only
+from tests.support.helm import CHART, ROOT, Helm, HelmRefused, Object, kinds, only
 
 SNAPSHOTS = Path(__file__).parent / "snapshots"
 UPDATE = os.environ.get("UPDATE_SNAPSHOTS") == "1"

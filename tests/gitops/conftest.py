@@ -1,15 +1,12 @@
-"""A world a test, helm, and Flux' evaluator."""
+"""A world a test, and Flux' evaluator."""
 
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
 from local_control_plane.plane import ControlPlane
-from tests.chart.conftest import helm
 from tests.gitops import flux
 from tests.support.world import World
-
-__all__ = ["cel", "helm", "world"]
 
 
 @pytest.fixture

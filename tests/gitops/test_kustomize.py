@@ -10,8 +10,8 @@ import pytest
 import yaml
 
 from local_control_plane.plane import ControlPlane
-from tests.chart.helm import ROOT, Helm, Object, kinds, only, parsed
 from tests.support.control_plane import kubectl
+from tests.support.helm import ROOT, Helm, Object, kinds, only, parsed
 
 BASE = ROOT / "deploy" / "kustomize" / "base"
 OVERLAY = ROOT / "deploy" / "kustomize" / "overlays" / "one-namespace"

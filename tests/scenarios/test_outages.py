@@ -14,7 +14,9 @@ import pytest
 from device_cert_operator.reconcile import device as device_story
 from local_control_plane import plane as planes
 from local_control_plane.plane import ControlPlane
+from tests.support.account import install
 from tests.support.control_plane import kubectl
+from tests.support.helm import Helm
 from tests.support.world import World
 
 ROOT = Path(__file__).parents[2]
@@ -160,33 +162,14 @@ def _install(plane: ControlPlane) -> None:
     kubectl(plane, "wait", "--for=condition=Established", "crd", "--all", "--timeout=30s")
 
 
-ROLE = """
-apiVersion: rbac.authorization.k8s.io/v1
-kind: ClusterRole
-metadata: {name: operator}
-rules:
-- {apiGroups: [devicecert.io], resources: [devices, devicecertificates], verbs: [get, list, watch]}
-- {apiGroups: [devicecert.io], resources: [devices/status, devicecertificates/status], verbs: [patch]}
-- {apiGroups: [""], resources: [secrets], verbs: [get, list, watch, create, patch, delete]}
-- {apiGroups: [""], resources: [configmaps], verbs: [get, list, watch]}
-- {apiGroups: [""], resources: [events], verbs: [create]}
-- {apiGroups: [""], resources: [namespaces], verbs: [list, watch]}
-- {apiGroups: [apiextensions.k8s.io], resources: [customresourcedefinitions], verbs: [list, watch]}
-"""
-BIND = ("create", "clusterrolebinding", "operator", "--clusterrole=operator", "--serviceaccount=default:operator")
+BIND = ("create", "clusterrolebinding", "operator", "--clusterrole=operator", "--serviceaccount=operator:operator")
 
 
-async def test_a_role_that_was_lost_for_a_while_is_survived(tmp_path: Path) -> None:
+async def test_a_role_that_was_lost_for_a_while_is_survived(helm: Helm, tmp_path: Path) -> None:
     with planes.start() as plane:
         _install(plane)
-        kubectl(plane, "apply", "-f", "-", given=ROLE)
-        kubectl(plane, "create", "serviceaccount", "operator")
-        kubectl(plane, *BIND)
-        token = kubectl(plane, "create", "token", "operator").strip()
-        config = tmp_path / "config"
-        planes.write_user_kubeconfig(plane, config, token)
-        async with World(plane, "default") as world:
-            world.kubeconfig = config
+        account = install(helm, plane, tmp_path, "operator")
+        async with account.world(plane, "default") as world:
             camera = await world.one_camera()
             await world.kubectl("delete", "clusterrolebinding", "operator")
             await camera.move(world.address(9))

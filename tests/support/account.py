@@ -7,8 +7,8 @@ from typing import Any
 
 from device_cert_operator.wiring import App
 from local_control_plane.plane import ControlPlane, write_user_kubeconfig
-from tests.chart.helm import CHART, Helm, Object, parsed
 from tests.support.control_plane import kubectl
+from tests.support.helm import CHART, Helm, Object, parsed
 from tests.support.world import World
 
 Right = tuple[str, str, str]  # verb, API group, resource with subresource

@@ -5,7 +5,10 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
+
+from local_control_plane.build import ensure
 
 Object = dict[str, Any]
 ROOT = Path(__file__).parents[2]
@@ -53,6 +56,12 @@ class Helm:
     def objects(self, values: Object, **more: Any) -> list[Object]:
         """What is rendered, parsed. Raises HelmRefused."""
         return parsed(self.render(values, **more))
+
+
+@pytest.fixture(scope="session")
+def helm(tmp_path_factory: pytest.TempPathFactory) -> Helm:
+    """The binary that the local control plane brings; whoever uses it is marked `cluster`, as it has to be built."""
+    return Helm(ensure(["helm"])["helm"], tmp_path_factory.mktemp("helm"))
 
 
 def parsed(text: str) -> list[Object]:
