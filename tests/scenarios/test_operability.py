@@ -9,8 +9,8 @@ import pytest
 import yaml
 
 from device_cert_operator.api import generate
-from device_cert_operator.kube.client import REQUEST_TIMEOUT
-from device_cert_operator.reconcile import act as steps
+from device_cert_operator.core.steps import Install
+from device_cert_operator.reconcile import device as device_story
 from local_control_plane import plane as planes
 from local_control_plane.plane import ControlPlane
 from tests.support.control_plane import kubectl
@@ -23,40 +23,40 @@ async def test_an_operator_that_is_told_to_end_finishes_the_step_and_begins_no_o
     camera = await world.camera("gate")
     await world.credentials()
     await world.authority()
-    real = steps._install
+    real = device_story.act
     begun, go_on = asyncio.Event(), asyncio.Event()
-    ended: list[str] = []
+    ended: list[type] = []
 
-    async def install(*arguments: Any) -> None:
-        begun.set()
-        await go_on.wait()
-        await real(*arguments)
-        ended.append("install")
+    async def act(step: Any, *rest: Any) -> None:
+        if isinstance(step, Install):
+            begun.set()
+            await go_on.wait()
+        await real(step, *rest)
+        ended.append(type(step))
 
-    monkeypatch.setattr(steps, "_install", install)
+    monkeypatch.setattr(device_story, "act", act)
     await world.apply(world.device("gate"), world.certificate("gate"))
     await world.start_operator(shutdown_within=timedelta(seconds=8))
     await asyncio.wait_for(begun.wait(), 30)
     stopping = asyncio.create_task(world.stop_operator())
-    assert world._stop is not None
     await world.holds(lambda: world.app is not None and world.app.stopping.is_set())
     started = time.monotonic()
     go_on.set()
     await stopping
     assert time.monotonic() - started < 10
-    assert ended == ["install"]
+    assert ended[-1] is Install
     assert camera.journal.operations["UploadCertificateWithPrivateKeyInPKCS12"] == 1
     assert camera.journal.operations["ReplaceServerCertificateAssignment"] == 0
     revision = (await world.get("dev", "gate"))["status"].get("revision") or {}
     assert "activating" not in revision
-    monkeypatch.setattr(steps, "_install", real)
+    monkeypatch.setattr(device_story, "act", real)
     await world.start_operator()
     await world.ready("gate", within=30)
     assert camera.journal.operations["UploadCertificateWithPrivateKeyInPKCS12"] == 1
     assert camera.journal.overlaps == 0
 
 
-async def test_an_operator_ends_in_time_while_a_device_and_the_api_server_hang() -> None:
+async def test_an_operator_ends_in_time_while_the_api_server_hangs_and_a_device_is_away() -> None:
     with planes.start() as plane:
         _install_definitions(plane)
         async with World(plane, "default") as world:
@@ -69,7 +69,7 @@ async def test_an_operator_ends_in_time_while_a_device_and_the_api_server_hang()
                 await camera.power_off()
                 started = time.monotonic()
                 await world.stop_operator()
-                assert time.monotonic() - started < 10 < REQUEST_TIMEOUT + 2
+                assert time.monotonic() - started < 10
             finally:
                 await asyncio.to_thread(plane.resume_api_server)
 
