@@ -9,7 +9,7 @@ PINNED := --quiet --universal --python-version 3.11 --generate-hashes --no-annot
 export PYTHONDONTWRITEBYTECODE := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo check test lint generate lock local-up local-down bench clean browser-is-here
+.PHONY: help setup demo check test lint generate lock local-up local-down bench clean programs-are-here
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-12s %s\n", $$1, $$2}'
@@ -35,14 +35,15 @@ lint: setup ## Style, types, layers, generated files
 	@$(BIN)/python -m device_cert_operator.api.generate --check
 	@$(BIN)/python -m device_cert_operator.metrics.reference --check
 
-check: lint ## The quick part: lint and the tests that need neither cluster nor browser
-	@$(BIN)/python -m pytest -q -n 2 --dist loadfile -m "not cluster and not browser"
+check: lint ## The quick part: lint and the tests that need neither cluster nor browser nor Prometheus
+	@$(BIN)/python -m pytest -q -n 2 --dist loadfile -m "not cluster and not browser and not prometheus"
 
-browser-is-here:
-	@for program in chromium certutil; do command -v $$program >/dev/null || { \
-	  echo "make test needs $$program: apt-get install -y --no-install-recommends chromium libnss3-tools"; exit 1; }; done
+programs-are-here:
+	@for need in chromium:chromium certutil:libnss3-tools promtool:prometheus prometheus:prometheus; do \
+	  command -v $${need%%:*} >/dev/null || { \
+	  echo "make test needs $${need%%:*}: apt-get install -y --no-install-recommends $${need##*:}"; exit 1; }; done
 
-test: browser-is-here lint ## Everything: lint, unit tests, the real API server, the simulator, a browser, coverage of the core
+test: programs-are-here lint ## Everything: lint, units, the real API server, simulator, Prometheus, a browser, coverage of the core
 	@$(DEVICECERT) local build
 	@rm -f .coverage
 	@$(BIN)/coverage run -m pytest -q tests/core

@@ -94,6 +94,7 @@ EXPIRED = {SERVED_END: "600x60", SECURE: "0x60"}
 UNISSUED = problem("DeviceCertificate", "Issued", "CAExpired")
 LAST_DAYS = {ROOT_END: "7000000x200"}
 BUILD = 'devicecert_build_info{version="1"}'
+_LEADER_A, _LEADER_B = 'devicecert_leader{instance="a"}', 'devicecert_leader{instance="b"}'
 QUEUE = 'devicecert_queue_oldest_due_seconds{instance="a"}'
 
 CASES: dict[str, tuple[Case, ...]] = {
@@ -196,6 +197,8 @@ CASES: dict[str, tuple[Case, ...]] = {
         Case("nothing is scraped", {}, {9: [], 11: [{}]}),
         Case("it went away", {BUILD: "1x10 stale"}, {19: [], 22: [{}]}),
         Case("the operator restarts", {BUILD: "1x10 stale _x7 1x30"}, {14: [], 18: [], 30: []}),
+        Case("all replicas stand by", {BUILD: "1x60", _LEADER_A: "0x60", _LEADER_B: "0x60"}, {9: [], 11: [{}]}),
+        Case("another takes over", {BUILD: "1x60", _LEADER_A: "1x10 0x40", _LEADER_B: "0x12 1x40"}, {11: [], 25: []}),
         Case("one of two replicas is there", {'devicecert_build_info{instance="b"}': "1x60"}, {30: []}),
     ),
     "QueueStuck": (

@@ -31,7 +31,7 @@ def written(folder: Path, name: str, content: Any) -> Path:
 
 
 @pytest.mark.parametrize("alert", CASES)
-def test_an_alert_fires_and_stays_silent_when_it_should(alert: str, tmp_path: Path) -> None:
+def test_an_alert_fires_and_stays_silent_when_it_should(alert: str, tmp_path: Path, prometheus: None) -> None:
     rule = {key: value for key, value in ALERTS[alert].items() if key != "annotations"}  # their text is no case's
     written(tmp_path, "rules.yaml", {"groups": [{"name": "one", "rules": [rule]}]})
     tests = [_as_promtool_reads(case, rule) for case in CASES[alert]]
@@ -61,7 +61,7 @@ def test_every_alert_has_cases_for_firing_and_for_silence(alert: str) -> None:
     assert any(not any(told) for told in whole)
 
 
-def test_promtool_finds_nothing_wrong_with_the_rules(tmp_path: Path) -> None:
+def test_promtool_finds_nothing_wrong_with_the_rules(tmp_path: Path, prometheus: None) -> None:
     assert f"{len(ALERTS)} rules found" in promtool("check", "rules", str(written(tmp_path, "r.yaml", rendered())))
 
 
