@@ -1,8 +1,8 @@
-"""Fixtures for all tests. A test that asks for the control plane, or for helm, is marked `cluster` by that."""
+"""Fixtures for all tests. A test that asks for the control plane, helm or the image is marked by that."""
 
 import pytest
 
-from tests.support import browser
+from tests.support import browser, image
 
 pytest_plugins = ["tests.support.control_plane"]
 
@@ -13,6 +13,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         fixtures = getattr(item, "fixturenames", ())
         if "control_plane" in fixtures or "helm" in fixtures or "local_control_plane" in str(item.path):
             item.add_marker(pytest.mark.cluster)
+        if "built" in fixtures:
+            item.add_marker(pytest.mark.image)
         if "tests/browser/" in item.path.as_posix():
             item.add_marker(pytest.mark.browser)
 
@@ -20,12 +22,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def pytest_collection_finish(session: pytest.Session) -> None:
     """One sentence where a program is missing, instead of a hundred errors; never a skip."""
     alone = not hasattr(session.config, "workerinput")  # a worker of xdist may not end so: there each test says it
-    if (
-        alone
-        and not session.config.option.collectonly
-        and any(item.get_closest_marker("browser") for item in session.items)
-    ):
-        try:
-            browser.program()
-        except RuntimeError as error:
-            raise pytest.UsageError(str(error)) from None
+    if not alone or session.config.option.collectonly:
+        return
+    for mark, require in (("browser", browser.program), ("image", image.require)):
+        if any(item.get_closest_marker(mark) for item in session.items):
+            try:
+                require()
+            except RuntimeError as error:
+                raise pytest.UsageError(str(error)) from None
