@@ -1,11 +1,11 @@
-"""Fixtures for all tests. A test that asks for the control plane, or for helm, is marked `cluster` by that."""
+"""Fixtures for all tests. A test that asks for the control plane, helm or the image is marked by that."""
 
 from functools import partial
 
 import pytest
 
 from tests.alerts import rules
-from tests.support import browser
+from tests.support import browser, image
 
 pytest_plugins = ["tests.support.control_plane", "tests.support.helm"]
 
@@ -16,6 +16,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         fixtures = getattr(item, "fixturenames", ())
         if "control_plane" in fixtures or "helm" in fixtures or "local_control_plane" in str(item.path):
             item.add_marker(pytest.mark.cluster)
+        if "built" in fixtures:
+            item.add_marker(pytest.mark.image)
         if "tests/browser/" in item.path.as_posix():
             item.add_marker(pytest.mark.browser)
         if "prometheus" in fixtures:
@@ -34,9 +36,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     alone = not hasattr(session.config, "workerinput")  # a worker of xdist may not end so: there each test says it
     if not alone or session.config.option.collectonly:
         return
-    for mark, find in (("browser", browser.program), ("prometheus", partial(rules.program, "promtool"))):
-        if any(item.get_closest_marker(mark) for item in session.items):
-            try:
-                find()
+from tests.alerts import rules
+from tests.support import browser, image
             except RuntimeError as error:
                 raise pytest.UsageError(str(error)) from None

@@ -151,8 +151,8 @@ def build_licences(packages: Iterable[Package]) -> str:
         "# Licences of what the image contains\n\n"
         "Generated from requirements.txt by `make generate`; do not edit. The operator itself is Apache-2.0.\n\n"
         "| package | version | licence (SPDX) |\n|---|---|---|\n" + "".join(rows) + "\n"
-        "Python and the libraries below it are Debian's packages (`deploy/image/runtime-packages.txt`); their licences\n"
-        "are in the image, in `/usr/share/doc/<package>/copyright`.\n"
+        "Python and the libraries below it are Debian's packages (`deploy/image/runtime-packages.txt`); their\n"
+        "licences are in the image, in `/usr/share/doc/<package>/copyright`.\n"
     )
 
 

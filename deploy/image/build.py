@@ -1,7 +1,8 @@
 """Builds the operator's image without a daemon and without an image registry: `make image`.
 
 Debian's buildah builds deploy/Dockerfile. Unless `--base` names an image, the base is a Debian root that mmdebstrap
-makes once. Base, wheels and layers are kept in the user's cache; what they are made of is checked, by hash or signature.
+makes once. Base, wheels and layers are kept in the user's cache; what they are made of is checked, by hash or by
+signature.
 """
 
 import argparse
