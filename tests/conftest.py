@@ -36,7 +36,14 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     alone = not hasattr(session.config, "workerinput")  # a worker of xdist may not end so: there each test says it
     if not alone or session.config.option.collectonly:
         return
-from tests.alerts import rules
-from tests.support import browser, image
+    needs = (
+        ("browser", browser.program),
+        ("prometheus", partial(rules.program, "promtool")),
+        ("image", image.require),
+    )
+    for mark, require in needs:
+        if any(item.get_closest_marker(mark) for item in session.items):
+            try:
+                require()
             except RuntimeError as error:
                 raise pytest.UsageError(str(error)) from None
