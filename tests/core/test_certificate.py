@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 
-from device_cert_operator.core.certificate import (
+from device_cert_operator.core.certificate import decide_certificate
+from device_cert_operator.core.certificate_conditions import certificate_claims
+from device_cert_operator.core.certificate_model import (
     AuthorityState,
     CertificateSituation,
     DeleteRevision,
@@ -15,13 +17,7 @@ from device_cert_operator.core.certificate import (
     Member,
     RecordRenew,
     WriteCopy,
-    choose_key_type,
-    decide_certificate,
-    input_hash,
-    wanted_names,
-    why_issue,
 )
-from device_cert_operator.core.certificate_conditions import certificate_claims
 from device_cert_operator.core.model import (
     AddressPolicy,
     Condition,
@@ -43,6 +39,7 @@ from device_cert_operator.core.status import (
     RevisionState,
 )
 from device_cert_operator.core.steps import Rest, State
+from device_cert_operator.core.wanted import choose_key_type, input_hash, wanted_names, why_issue
 from device_cert_operator.errors import IssuanceDenied, MissingReference
 from device_cert_operator.reasons import Reason
 from tests.support.situations import NOW, certificate, desired, facts, revision

@@ -9,7 +9,7 @@ import pytest
 from device_cert_operator.core import identity
 from device_cert_operator.core.allowed import why_ranges_not_allowed
 from device_cert_operator.core.authority_model import AllowedNames
-from device_cert_operator.core.certificate import (
+from device_cert_operator.core.certificate_model import (
     AuthorityState,
     CertificateSituation,
     DeleteRevision,

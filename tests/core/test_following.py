@@ -7,22 +7,13 @@ from typing import Any
 import pytest
 
 from device_cert_operator.core.authority_model import AllowedNames, RotationPolicy
-from device_cert_operator.core.certificate import (
-    AuthorityState,
-    CertificateSituation,
-    Issue,
-    Member,
-    decide_certificate,
-    follow_at,
-    input_hash,
-    wanted_names,
-    why_issue,
-    with_allowed_names,
-)
+from device_cert_operator.core.certificate import decide_certificate
 from device_cert_operator.core.certificate_conditions import certificate_claims
+from device_cert_operator.core.certificate_model import AuthorityState, CertificateSituation, Issue, Member
 from device_cert_operator.core.model import Condition, RevisionRef
 from device_cert_operator.core.status import AddressStatus, CertificateStatus, DeviceStatus, RevisionState
 from device_cert_operator.core.steps import Rest
+from device_cert_operator.core.wanted import follow_at, input_hash, wanted_names, why_issue, with_allowed_names
 from device_cert_operator.reasons import Reason
 from tests.support.situations import NOW, certificate, desired, revision
 

@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 
-from device_cert_operator.core.certificate import (
+from device_cert_operator.core.certificate import decide_certificate
+from device_cert_operator.core.certificate_conditions import certificate_claims
+from device_cert_operator.core.certificate_model import (
     AuthorityState,
     BeginRequest,
     CertificateSituation,
@@ -21,14 +23,8 @@ from device_cert_operator.core.certificate import (
     RecordCSR,
     Resubmit,
     Submit,
-    choose_key_type,
-    decide_certificate,
-    input_hash,
-    plan_issue,
-    wanted_names,
-    why_issue,
 )
-from device_cert_operator.core.certificate_conditions import certificate_claims
+from device_cert_operator.core.issuing import plan_issue
 from device_cert_operator.core.model import (
     CertManagerIssuer,
     Condition,
@@ -53,6 +49,7 @@ from device_cert_operator.core.requests import (
 )
 from device_cert_operator.core.status import Attempts, CertificateStatus, FailedRevision, RequestStatus, RevisionState
 from device_cert_operator.core.steps import Rest, State
+from device_cert_operator.core.wanted import choose_key_type, input_hash, wanted_names, why_issue
 from device_cert_operator.errors import IssuanceDenied, UnacceptableCertificate
 from device_cert_operator.reasons import Reason
 from tests.core.test_certificate import CA, member

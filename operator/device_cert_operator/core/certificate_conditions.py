@@ -1,10 +1,12 @@
 """The conditions of a DeviceCertificate, from one situation, its plan, and what the last step ran into."""
 
-from device_cert_operator.core.certificate import CertificatePlan, CertificateSituation, plan_issue, why_issue
+from device_cert_operator.core.certificate_model import CertificatePlan, CertificateSituation
 from device_cert_operator.core.conditions import Claim, no, summary, unknown, yes
+from device_cert_operator.core.issuing import plan_issue
 from device_cert_operator.core.requests import NotSigned, Signed
 from device_cert_operator.core.status import MemberStatus
 from device_cert_operator.core.steps import Rest, State
+from device_cert_operator.core.wanted import why_issue
 from device_cert_operator.errors import OperatorError
 from device_cert_operator.reasons import Reason
 

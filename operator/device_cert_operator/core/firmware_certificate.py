@@ -3,7 +3,7 @@
 What there is to tell comes from the Devices; what there is to do is to tidy away what an earlier issuer left.
 """
 
-from device_cert_operator.core.certificate import (
+from device_cert_operator.core.certificate_model import (
     CertificatePlan,
     CertificateSituation,
     DeleteRevision,

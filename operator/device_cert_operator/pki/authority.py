@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from device_cert_operator.core.certificate import AuthorityState
+from device_cert_operator.core.certificate_model import AuthorityState
 from device_cert_operator.core.model import CertificateFacts
 from device_cert_operator.core.profile import AuthorityFacts
 from device_cert_operator.errors import MissingReference, ProtocolViolation, Retry

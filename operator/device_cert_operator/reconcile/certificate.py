@@ -6,19 +6,9 @@ Never talks to a device. Its outside effects are Secrets; its say over devices i
 from dataclasses import replace
 from datetime import timedelta
 
-from device_cert_operator.core.certificate import (
-    AuthorityState,
-    CertificatePlan,
-    CertificateSituation,
-    Member,
-    choose_key_type,
-    decide_certificate,
-    follow_at,
-    renewal_at,
-    wanted_names,
-    with_allowed_names,
-)
+from device_cert_operator.core.certificate import decide_certificate
 from device_cert_operator.core.certificate_conditions import certificate_claims
+from device_cert_operator.core.certificate_model import AuthorityState, CertificatePlan, CertificateSituation, Member
 from device_cert_operator.core.conditions import merge
 from device_cert_operator.core.device_conditions import events_between
 from device_cert_operator.core.firmware_certificate import (
@@ -34,6 +24,7 @@ from device_cert_operator.core.schedule import TURN_LASTS, effective_renew_befor
 from device_cert_operator.core.schedule import retry_after as wait_after
 from device_cert_operator.core.status import CertificateStatus, DeviceStatus, EffectiveStatus
 from device_cert_operator.core.steps import Rest
+from device_cert_operator.core.wanted import choose_key_type, follow_at, renewal_at, wanted_names, with_allowed_names
 from device_cert_operator.errors import NotFound, OperatorError
 from device_cert_operator.kube.csrs import key_name
 from device_cert_operator.reconcile.certificate_steps import act, count_failure

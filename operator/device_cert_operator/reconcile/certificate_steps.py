@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import assert_never
 
 from device_cert_operator.core.allowed import why_not_allowed
-from device_cert_operator.core.certificate import (
+from device_cert_operator.core.certificate_model import (
     BeginRequest,
     CertificatePlan,
     CertificateSituation,
@@ -25,12 +25,12 @@ from device_cert_operator.core.certificate import (
     Resubmit,
     Submit,
     WriteCopy,
-    wanted_names,
 )
 from device_cert_operator.core.model import AuthorityIssuer, CASecretIssuer, Names, Revision, names_of
 from device_cert_operator.core.profile import csr_subject
 from device_cert_operator.core.schedule import ISSUING_CEILING, next_attempt
 from device_cert_operator.core.status import Attempts, RequestStatus
+from device_cert_operator.core.wanted import wanted_names
 from device_cert_operator.errors import (
     Conflict,
     InvalidSpec,

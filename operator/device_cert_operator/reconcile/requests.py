@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from device_cert_operator.core.certificate import CertificateSituation
+from device_cert_operator.core.certificate_model import CertificateSituation
 from device_cert_operator.core.model import (
     CertManagerIssuer,
     DesiredCertificate,

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import assert_never
 
 from device_cert_operator.core.authority_model import DesiredAuthority, Phase, RotationStatus
-from device_cert_operator.core.certificate import AuthorityState
+from device_cert_operator.core.certificate_model import AuthorityState
 from device_cert_operator.core.model import (
     AuthorityIssuer,
     CASecretIssuer,

@@ -9,7 +9,7 @@ from typing import Protocol, TypeVar
 
 from device_cert_operator.clock import Clock
 from device_cert_operator.core.authority_model import DesiredAuthority
-from device_cert_operator.core.certificate import AuthorityState
+from device_cert_operator.core.certificate_model import AuthorityState
 from device_cert_operator.core.model import (
     Capabilities,
     Credentials,
