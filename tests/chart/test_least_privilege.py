@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from device_cert_operator.kube.examine import NEEDED, lease_rights
 from local_control_plane.plane import ControlPlane
 from tests.chart.stories import STORIES
 from tests.support.account import Account, Right, install, refused, requests_of, right
@@ -19,11 +20,7 @@ from tests.support.world import World
 Story = Callable[[World], Awaitable[None]]
 NAMES = [story.__name__ for story in STORIES]
 # Granted though no story here uses it; each with its reason.
-UNUSED: dict[Right, str] = {
-    ("create", "coordination.k8s.io", "leases"): "these stories run one operator, without an election",
-    ("get", "coordination.k8s.io", "leases"): "as above",
-    ("update", "coordination.k8s.io", "leases"): "as above",
-}
+UNUSED: dict[Right, str] = {}
 
 
 def namespace_of(form: str, story: Story) -> str:
@@ -49,7 +46,7 @@ async def test_nothing_is_refused_and_nothing_is_granted_that_no_story_uses(
 ) -> None:
     for story in STORIES:
         namespace = namespace_of(account.name.removeprefix("dco-"), story)
-        async with account.world(audited, namespace) as world:
+        async with account.world(audited, namespace, elects=True) as world:
             await story(world)
             await world.app.lister.compare()  # type: ignore[union-attr]  # it was started by the story
     events = requests_of(audited, account.user)
@@ -58,7 +55,8 @@ async def test_nothing_is_refused_and_nothing_is_granted_that_no_story_uses(
     assert used <= account.granted
     assert account.granted - used == set(UNUSED)
     if account.watched:
-        assert {one["objectRef"].get("namespace") for one in events} == set(account.watched)
+        elsewhere = [one for one in events if one["objectRef"].get("namespace") not in account.watched]
+        assert {one["objectRef"]["resource"] for one in elsewhere} == {"leases"}
 
 
 def test_the_comparison_would_notice_a_refusal(audited: ControlPlane, account: Account) -> None:
@@ -81,3 +79,13 @@ def test_the_account_of_some_namespaces_reads_no_secret_elsewhere(audited: Contr
         kubectl(audited, kube, "-n", account.watched[0], "get", "secrets")
     else:
         kubectl(audited, kube, "-n", "kube-system", "get", "secrets")
+
+
+def test_the_doctor_looks_for_the_rights_that_the_chart_gives(account: Account) -> None:
+    needed = {
+        (verb, one.group, "/".join(part for part in (one.resource, one.subresource) if part))
+        for one in (*NEEDED, *lease_rights(account.name))
+        for verb in one.verbs
+    }
+    optional = {("cert-manager.io", "certificaterequests")}
+    assert {one for one in account.granted if one[1:] not in optional} == needed

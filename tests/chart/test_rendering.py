@@ -20,7 +20,7 @@ from tests.support.helm import CHART, ROOT, Helm, HelmRefused, Object, kinds, on
 
 SNAPSHOTS = Path(__file__).parent / "snapshots"
 UPDATE = os.environ.get("UPDATE_SNAPSHOTS") == "1"
-BY_THE_CHART = {"namespaces", "metrics_host", "metrics_port", "lease_name", "lease_namespace"}
+BY_THE_CHART = {"namespaces", "metrics_host", "metrics_port", "lease_name", "lease_namespace", "identity"}
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -118,6 +118,8 @@ def test_every_setting_of_the_operator_can_be_given_and_arrives(helm: Helm) -> N
         "logFormat": "json",
         "logLevel": "warning",
         "dryRun": True,
+        "paused": True,
+        "leaseDuration": 45,
         "clusterIssuers": ["a", "b"],
     }
     assert set(config) == set(schema), "give the new setting a value here"

@@ -40,21 +40,22 @@ class Account:
             for resource in rule["resources"]
         }
 
-    def world(self, plane: ControlPlane, namespace: str) -> "AccountWorld":
-        """A world whose operator logs in with this account's token."""
-        return AccountWorld(plane, namespace, self)
+    def world(self, plane: ControlPlane, namespace: str, *, elects: bool = False) -> "AccountWorld":
+        """A world whose operator logs in with this account's token. elects: it acts by the release's Lease."""
+        lease = {"lease_name": self.name, "lease_namespace": self.namespace} if elects else {}
+        return AccountWorld(plane, namespace, self, lease)
 
 
 class AccountWorld(World):
     """The tests look at the cluster as admin; the operator does not."""
 
-    def __init__(self, plane: ControlPlane, namespace: str, account: Account) -> None:
+    def __init__(self, plane: ControlPlane, namespace: str, account: Account, lease: dict[str, str]) -> None:
         super().__init__(plane, namespace)
         self.kubeconfig = account.kubeconfig
-        self._watched = account.watched
+        self._settings = {"namespaces": account.watched, **lease}
 
     async def start_operator(self, **settings: Any) -> App:
-        return await super().start_operator(**{"namespaces": self._watched, **settings})
+        return await super().start_operator(**{**self._settings, **settings})
 
 
 def install(helm: Helm, plane: ControlPlane, folder: Path, name: str, watched: tuple[str, ...] = ()) -> Account:
