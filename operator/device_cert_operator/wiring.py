@@ -35,6 +35,7 @@ from device_cert_operator.net.occupied import probe_occupied
 from device_cert_operator.net.rate import RateLimiter
 from device_cert_operator.net.tls_probe import probe
 from device_cert_operator.permit import Permit
+from device_cert_operator.reasons import Reason
 from device_cert_operator.reconcile import authority, certificate, device
 from device_cert_operator.reconcile.tools import Memory, Tools
 from device_cert_operator.settings import Settings
@@ -122,7 +123,8 @@ async def build(settings: Settings, kubeconfig: str | None, clock: Clock) -> App
             return None, None
         return known.looked_at, known.offset.total_seconds() if known.offset is not None else None
 
-    metrics = Metrics(cache, remembered, dry_run=settings.dry_run)
+    held = Reason.PAUSED if settings.paused else Reason.OBSERVE_ONLY if settings.dry_run else None
+    metrics = Metrics(cache, remembered, held)
     metrics.watch_queue(lambda: (queue.depth, queue.oldest_due_seconds))
     metrics.watch_lease(lambda: leadership.leading)
     intake = Intake(cache, queue.add, queue.forget)

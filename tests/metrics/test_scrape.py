@@ -4,11 +4,13 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from prometheus_client.openmetrics import parser as openmetrics
 from prometheus_client.parser import text_string_to_metric_families
 
 from device_cert_operator.kube.cache import Cache
 from device_cert_operator.metrics import Metrics, reference
 from device_cert_operator.metrics.families import FAMILIES
+from device_cert_operator.reasons import Reason
 from tests.api import manifests
 
 Object = dict[str, Any]
@@ -86,11 +88,11 @@ def authority(**status: Any) -> Object:
 class Scraped:
     """Objects in a cache, and what is told of them."""
 
-    def __init__(self, *objects: Object, dry_run: bool = False) -> None:
+    def __init__(self, *objects: Object, held: Reason | None = None) -> None:
         self.cache = Cache()
         for one in objects:
             self.cache.apply(one)
-        self.metrics = Metrics(self.cache, lambda _uid: (NOON, -2.5), dry_run=dry_run)
+        self.metrics = Metrics(self.cache, lambda _uid: (NOON, -2.5), held)
 
     def series(self) -> dict[tuple[str, tuple[str, ...]], float]:
         """(name without the prefix, values of its labels but namespace and name) → value."""
@@ -167,19 +169,26 @@ def test_a_problem_is_a_condition_that_is_false_and_does_not_pass_by_itself(
 
 
 @pytest.mark.parametrize(
-    ("objects", "dry_run", "held"),
+    ("objects", "everywhere", "held"),
     [
-        ((device(),), False, set()),
-        ((device(paused="true"),), False, {("Device", "Paused")}),
-        ((device(spec={"management": "Observe"}),), False, {("Device", "ObserveOnly")}),
-        ((device(), certificate()), True, {("Device", "ObserveOnly")}),
-        ((device(), certificate(paused="true")), False, {("Device", "Paused"), ("DeviceCertificate", "Paused")}),
-        ((authority(),), False, set()),
+        ((device(),), None, set()),
+        ((device(paused="true"),), None, {("Device", "Paused")}),
+        ((device(spec={"management": "Observe"}),), None, {("Device", "ObserveOnly")}),
+        ((device(), certificate()), Reason.OBSERVE_ONLY, {("Device", "ObserveOnly")}),
+        (
+            (device(spec={"management": "Observe"}), certificate(), authority()),
+            Reason.PAUSED,
+            {("Device", "Paused"), ("DeviceCertificate", "Paused"), ("CertificateAuthority", "Paused")},
+        ),
+        ((device(), certificate(paused="true")), None, {("Device", "Paused"), ("DeviceCertificate", "Paused")}),
+        ((authority(),), None, set()),
     ],
-    ids=["managed", "paused", "observed", "dry run", "paused certificate", "authority"],
+    ids=["managed", "paused", "observed", "dry run", "all paused", "paused certificate", "authority"],
 )
-def test_what_a_person_holds_is_told(objects: tuple[Object, ...], dry_run: bool, held: set[tuple[str, ...]]) -> None:
-    told = Scraped(*objects, dry_run=dry_run).series()
+def test_what_a_person_holds_is_told(
+    objects: tuple[Object, ...], everywhere: Reason | None, held: set[tuple[str, ...]]
+) -> None:
+    told = Scraped(*objects, held=everywhere).series()
     assert {labels for name, labels in told if name == "held"} == held
 
 
@@ -226,3 +235,22 @@ def test_exactly_what_is_declared_is_exported() -> None:
 
 def test_the_reference_of_the_metrics_is_current() -> None:
     assert reference.PAGE.read_text() == reference.render(), "run `make generate`"
+
+
+def test_openmetrics_tells_the_same_as_the_text_format() -> None:
+    metrics = Scraped(device(condition("Secure", reason='a "strange"\n\\word')), certificate(), authority()).metrics
+    metrics.reconciled("Device", "ok", 0.1)
+    text, _ = metrics.scrape()
+    strict, _ = metrics.scrape("application/openmetrics-text;version=1.0.0")
+    plain = {
+        (one.name, *sorted(one.labels.items())): one.value
+        for family in text_string_to_metric_families(text.decode())
+        for one in family.samples
+    }
+    told = {
+        (one.name, *sorted(one.labels.items())): one.value
+        for family in openmetrics.text_string_to_metric_families(strict.decode())
+        for one in family.samples
+    }
+    assert told == plain
+    assert any(("reason", 'a "strange"\n\\word') in key for key in told)

@@ -79,13 +79,13 @@ class KeyedQueue(Generic[K]):
     def depth(self) -> int:
         """Keys that are due and wait for a worker."""
         now = self._clock.monotonic()
-        return sum(1 for due in self._due.values() if due <= now)
+        return sum(1 for due in tuple(self._due.values()) if due <= now)  # a copy: metrics ask from a thread
 
     @property
     def oldest_due_seconds(self) -> float:
         """How long the longest waiting key has been due."""
         now = self._clock.monotonic()
-        return max((now - due for due in self._due.values() if due <= now), default=0.0)
+        return max((now - due for due in tuple(self._due.values()) if due <= now), default=0.0)
 
     def busy_longest(self) -> tuple[K, float] | None:
         """The key that has been worked on longest, and for how many seconds."""

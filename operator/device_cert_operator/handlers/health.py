@@ -1,5 +1,6 @@
 """/healthz, /readyz and /metrics."""
 
+import asyncio
 from collections.abc import Callable
 
 from aiohttp import web
@@ -23,6 +24,7 @@ class Health:
         self._host, self._port = host, port
         self._unwell, self._ready, self._scrape = unwell, ready, scrape
         self._runner: web.AppRunner | None = None
+        self._scraping = asyncio.Lock()  # one at a time: it is the dearest request of all
         self.port = port
 
     async def start(self) -> None:
@@ -51,5 +53,6 @@ class Health:
         return web.Response(text=f"ok: {told}" if ready else told, status=200 if ready else 503)
 
     async def _metrics(self, request: web.Request) -> web.Response:
-        body, content_type = self._scrape(request.headers.get("Accept", ""))
+        async with self._scraping:
+            body, content_type = await asyncio.to_thread(self._scrape, request.headers.get("Accept", ""))
         return web.Response(body=body, headers={"Content-Type": content_type})

@@ -1,13 +1,12 @@
-"""What is exported of the objects: read from the cache at each scrape, so no series outlives its object."""
+"""What is exported of the objects: read from the cache at each scrape, so no series outlives its object.
 
-from collections.abc import Callable, Iterator
+Written as text at once: with ten thousand devices the library's way over objects takes ten times as long. A gauge's
+lines are the same in the text format and in OpenMetrics 1.0. Runs in a thread, so what it reads is copied first.
+"""
+
+from collections.abc import Callable
 from datetime import datetime, timedelta
 
-from prometheus_client.core import GaugeMetricFamily, InfoMetricFamily
-from prometheus_client.metrics_core import Metric
-from prometheus_client.registry import Collector
-
-from device_cert_operator import __version__
 from device_cert_operator.core.conditions import status_of
 from device_cert_operator.core.device_conditions import UNDER_WAY
 from device_cert_operator.core.model import Management, ObjectKey
@@ -20,40 +19,41 @@ from device_cert_operator.reasons import Reason
 Remembered = Callable[[str], tuple[datetime | None, float | None]]
 SUMMARIES = frozenset({"Ready", "Reconciling", "Stalled"})  # they repeat the reason of another condition
 Value = float | datetime | timedelta | bool | None
+_ESCAPED = str.maketrans({"\\": "\\\\", '"': '\\"', "\n": "\\n"})
 
 
-class FromCache(Collector):
+class FromCache:
     """remembered: by a Device's uid, when it was last looked at, and its clock's offset in seconds.
 
-    queue: depth and the longest wait in seconds. leading: whether this process acts. dry_run: it changes no device.
+    queue: depth and the longest wait in seconds. leading: whether this process acts. held: why it changes no device,
+    Paused (nothing else either) or ObserveOnly.
     """
 
-    def __init__(self, cache: Cache, remembered: Remembered, *, dry_run: bool) -> None:
+    def __init__(self, cache: Cache, remembered: Remembered, held: Reason | None) -> None:
         self._cache = cache
         self._remembered = remembered
         self.queue: Callable[[], tuple[int, float]] = lambda: (0, 0.0)
         self.leading: Callable[[], bool] = lambda: True
-        self._dry_run = dry_run
+        self._all_held = held
 
-    def collect(self) -> Iterator[Metric]:
-        """Every family, also those without a series now."""
+    def text(self) -> str:
+        """Every gauge, also those without a series now."""
         leading = self.leading()
         depth, oldest = self.queue() if leading else (0, 0.0)  # a standby's queue waits for nobody
-        yield InfoMetricFamily("devicecert_build", families.BUILD.text, {"version": __version__})
         sheet = _Sheet()
-        sheet.add(families.LEADER, (), leading)
-        sheet.add(families.QUEUE_DEPTH, (), depth)
-        sheet.add(families.QUEUE_OLDEST, (), oldest)
+        sheet.add(families.LEADER, "", leading)
+        sheet.add(families.QUEUE_DEPTH, "", depth)
+        sheet.add(families.QUEUE_OLDEST, "", oldest)
         for device in self._cache.all_devices():
             self._device(sheet, device)
         for certificate in self._cache.all_certificates():
-            _certificate(sheet, certificate)
+            self._certificate(sheet, certificate)
         for authority in self._cache.all_authorities():
-            _authority(sheet, authority)
-        yield from sheet.families
+            self._authority(sheet, authority)
+        return sheet.text()
 
     def _device(self, sheet: "_Sheet", view: DeviceView) -> None:
-        place, status = (view.key.namespace, view.key.name), view.status
+        place, status = _place(view), view.status
         for family, condition in ((families.SECURE, "Secure"), (families.REACHABLE, "Reachable")):
             if (now := status_of(status.conditions, condition)) != "Unknown":
                 sheet.add(family, place, now == "True")
@@ -69,8 +69,7 @@ class FromCache(Collector):
         sheet.add(families.CLOCK_OFFSET, place, off_by)
         sheet.add(families.INTERVAL, place, view.desired.check_interval if view.desired else None)
         _problems(sheet, view)
-        if (why := self._held(view, owner)) is not None:
-            sheet.add(families.HELD, (view.key.kind, *place, why), 1)
+        _held(sheet, view, self._why_held(view, owner))
 
     def _owner(self, view: DeviceView) -> CertificateView | None:
         """The DeviceCertificate that holds the Device."""
@@ -80,28 +79,53 @@ class FromCache(Collector):
         owner = self._cache.certificate(ObjectKey("DeviceCertificate", view.key.namespace, ref.name))
         return owner if owner is not None and owner.uid == ref.uid else None
 
-    def _held(self, view: DeviceView, owner: CertificateView | None) -> Reason | None:
-        if _paused(view) or (owner is not None and _paused(owner)):
+    def _why_held(self, view: DeviceView, owner: CertificateView | None) -> Reason | None:
+        if self._paused(view) or (owner is not None and self._paused(owner)):
             return Reason.PAUSED
         observed = view.desired is not None and view.desired.management is Management.OBSERVE
-        return Reason.OBSERVE_ONLY if self._dry_run or observed else None
+        return Reason.OBSERVE_ONLY if observed else self._all_held
+
+    def _paused(self, view: View) -> bool:
+        return self._all_held is Reason.PAUSED or (view.desired is not None and view.desired.paused)
+
+    def _certificate(self, sheet: "_Sheet", view: CertificateView) -> None:
+        place, status = _place(view), view.status
+        if status.certificate is not None:
+            sheet.add(families.CERTIFICATE_START, place, status.certificate.not_before)
+            sheet.add(families.CERTIFICATE_END, place, status.certificate.not_after)
+        sheet.add(families.CERTIFICATE_RENEWAL, place, status.renewal_at)
+        now = status_of(status.conditions, "Ready")
+        for condition in ("True", "False", "Unknown"):
+            sheet.add(families.CERTIFICATE_READY, f'{place},condition="{condition}"', condition == now)
+        _problems(sheet, view)
+        _held(sheet, view, Reason.PAUSED if self._paused(view) else None)
+
+    def _authority(self, sheet: "_Sheet", view: AuthorityView) -> None:
+        place, status = _place(view), view.status
+        sheet.add(families.AUTHORITY_END, place, status.certificate.not_after if status.certificate else None)
+        sheet.add(families.AUTHORITY_ROTATES, place, status.rotates_at)
+        if status.rotation is not None and view.desired is not None:
+            due = status.rotation.due_at(view.desired.rotation)
+            sheet.add(families.ROTATION_DUE, f'{place},phase="{status.rotation.phase}"', due)
+        _problems(sheet, view)
+        _held(sheet, view, Reason.PAUSED if self._paused(view) else None)
 
 
 class _Sheet:
-    """The families of one scrape. A value of None is left out; times are seconds since 1970."""
+    """The gauges of one scrape. A value of None is left out; times are seconds since 1970."""
 
     def __init__(self) -> None:
-        self._made = {
-            family.name: GaugeMetricFamily(family.name, family.text, labels=family.labels)
-            for family in families.FAMILIES
-            if family.type == "gauge"
+        self._lines: dict[str, list[str]] = {
+            one.name: [f"# HELP {one.name} {one.text}\n# TYPE {one.name} gauge\n"]
+            for one in families.FAMILIES
+            if one.type == "gauge"
         }
 
-    @property
-    def families(self) -> tuple[Metric, ...]:
-        return tuple(self._made.values())
+    def text(self) -> str:
+        return "".join("".join(lines) for lines in self._lines.values())
 
-    def add(self, family: Family, labels: tuple[str, ...], value: Value) -> None:
+    def add(self, family: Family, labels: str, value: Value) -> None:
+        """labels: between the braces, escaped."""
         match value:
             case None:
                 return
@@ -111,45 +135,24 @@ class _Sheet:
                 number = value.total_seconds()
             case _:
                 number = float(value)
-        self._made[family.name].add_metric(labels, number)
+        self._lines[family.name].append(
+            f"{family.name}{{{labels}}} {number!r}\n" if labels else f"{family.name} {number!r}\n"
+        )
 
 
-def _certificate(sheet: _Sheet, view: CertificateView) -> None:
-    place, status = (view.key.namespace, view.key.name), view.status
-    if status.certificate is not None:
-        sheet.add(families.CERTIFICATE_START, place, status.certificate.not_before)
-        sheet.add(families.CERTIFICATE_END, place, status.certificate.not_after)
-    sheet.add(families.CERTIFICATE_RENEWAL, place, status.renewal_at)
-    now = status_of(status.conditions, "Ready")
-    for condition in ("True", "False", "Unknown"):
-        sheet.add(families.CERTIFICATE_READY, (*place, condition), condition == now)
-    _problems(sheet, view)
-    _paused_series(sheet, view)
-
-
-def _authority(sheet: _Sheet, view: AuthorityView) -> None:
-    place, status = (view.key.namespace, view.key.name), view.status
-    sheet.add(families.AUTHORITY_END, place, status.certificate.not_after if status.certificate else None)
-    sheet.add(families.AUTHORITY_ROTATES, place, status.rotates_at)
-    if status.rotation is not None and view.desired is not None:
-        due = status.rotation.due_at(view.desired.rotation)
-        sheet.add(families.ROTATION_DUE, (*place, status.rotation.phase), due)
-    _problems(sheet, view)
-    _paused_series(sheet, view)
+def _place(view: View) -> str:
+    """An object's name needs no escape: the API server takes no other (RFC 1123, section 2.1)."""
+    return f'name="{view.key.name}",namespace="{view.key.namespace}"'
 
 
 def _problems(sheet: _Sheet, view: View) -> None:
     """At most one reason a condition, so that cardinality is bounded by the conditions there are."""
     for one in view.status.conditions:
         if one.status == "False" and one.type not in SUMMARIES and one.reason not in UNDER_WAY:
-            place = (view.key.kind, view.key.namespace, view.key.name)
-            sheet.add(families.PROBLEM, (*place, one.type, one.reason), 1)
+            told = f'condition="{one.type.translate(_ESCAPED)}",reason="{one.reason.translate(_ESCAPED)}"'
+            sheet.add(families.PROBLEM, f'kind="{view.key.kind}",{_place(view)},{told}', 1)
 
 
-def _paused_series(sheet: _Sheet, view: CertificateView | AuthorityView) -> None:
-    if _paused(view):
-        sheet.add(families.HELD, (view.key.kind, view.key.namespace, view.key.name, Reason.PAUSED), 1)
-
-
-def _paused(view: View) -> bool:
-    return view.desired is not None and view.desired.paused
+def _held(sheet: _Sheet, view: View, why: Reason | None) -> None:
+    if why is not None:
+        sheet.add(families.HELD, f'kind="{view.key.kind}",{_place(view)},reason="{why}"', 1)
