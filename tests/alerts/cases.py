@@ -153,7 +153,7 @@ CASES: dict[str, tuple[Case, ...]] = {
         Case("the new revision is not served", SERVED_ENDING, {440: [], 460: [], 467: [OF_DEVICE]}),
         Case("renewal in progress", {END: "36000x420 72000x500", RENEWAL: "18000x420 54000x500"}, {410: [], 470: []}),
         Case("long before its renewal", ENDING, {30: [], 290: []}),
-        Case("expired: told elsewhere", ENDING, {620: []}),
+        Case("expired: told elsewhere", ENDING | SERVED_ENDING, {620: []}),
         Case("paused", ENDING | {held("DeviceCertificate", "Paused"): "1x1000"}, {500: []}),
         Case("paused device", SERVED_ENDING | {held("Device", "Paused"): "1x1000"}, {500: []}),
         Case("observe-only", SERVED_ENDING | {held("Device", "ObserveOnly"): "1x1000"}, {500: []}),

@@ -1,5 +1,6 @@
 """What a scrape tells of the objects in the cache, and that nothing of them stays."""
 
+import subprocess
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,6 +12,7 @@ from device_cert_operator.kube.cache import Cache
 from device_cert_operator.metrics import Metrics, reference
 from device_cert_operator.metrics.families import FAMILIES
 from device_cert_operator.reasons import Reason
+from tests.alerts import rules
 from tests.api import manifests
 
 Object = dict[str, Any]
@@ -231,6 +233,15 @@ def test_exactly_what_is_declared_is_exported() -> None:
         if line.startswith("# TYPE ")
     }
     assert described == {one.name: "gauge" if one.type == "info" else one.type for one in FAMILIES}
+
+
+def test_promtool_finds_nothing_wrong_with_names_and_texts(prometheus: None) -> None:
+    metrics = Scraped(device(condition("Secure")), certificate(), authority()).metrics
+    metrics.reconciled("Device", "ok", 0.1)
+    metrics.device_operation("onvif", "observe", "ok", 0.1)
+    check = [rules.program("promtool"), "check", "metrics"]
+    done = subprocess.run(check, input=metrics.scrape()[0], capture_output=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
 
 
 def test_the_reference_of_the_metrics_is_current() -> None:
