@@ -9,6 +9,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from packaging.utils import canonicalize_name
 
 from deploy.image import bill
 from device_cert_operator import __version__
@@ -83,7 +84,7 @@ def test_nothing_in_it_can_be_written_but_tmp_and_it_has_no_rights(built: Built,
 def test_it_has_the_locked_packages_and_only_those(built: Built, helm: Helm, tmp_path: Path) -> None:
     code = "from importlib.metadata import distributions as d; print(*(f'{x.name}=={x.version}' for x in d()))"
     listed = python(pod(helm, built, tmp_path, "devices"), code).split()
-    found = {bill.canonicalize_name(one.split("==")[0]): one.split("==")[1] for one in listed}
+    found = {canonicalize_name(one.split("==")[0]): one.split("==")[1] for one in listed}
     assert found == {one.name: one.version for one in bill.parse_lock(bill.lock_text())} | {bill.US: __version__}
 
 
