@@ -15,11 +15,11 @@ from deploy.image import bill
 from device_cert_operator import __version__
 from local_control_plane.plane import ControlPlane
 from local_control_plane.processes import free_ports
-from tests.chart.account import install
-from tests.chart.helm import Helm, only
 from tests.image.conftest import Built
 from tests.image.container import Pod, run_once, running
+from tests.support.account import install
 from tests.support.control_plane import kubectl
+from tests.support.helm import Helm, only
 from tests.support.world import World
 
 pytestmark = pytest.mark.timeout(900)  # the first of them waits for the build
