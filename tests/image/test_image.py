@@ -22,7 +22,7 @@ from tests.support.control_plane import kubectl
 from tests.support.helm import Helm, only
 from tests.support.world import World
 
-pytestmark = pytest.mark.timeout(900)  # the first of them waits for the build
+pytestmark = pytest.mark.timeout(1800)  # the first of them waits for the build; cold that takes minutes
 LARGEST = 260e6
 PYTHON = "/opt/devicecert/bin/python"
 
