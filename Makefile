@@ -9,7 +9,7 @@ PINNED := --quiet --universal --python-version 3.11 --generate-hashes --no-annot
 export PYTHONDONTWRITEBYTECODE := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo check test lint generate lock local-up local-down bench clean programs-are-here
+.PHONY: help setup demo check test test-image image lint generate lock local-up local-down bench clean programs-are-here image-programs-are-here
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-12s %s\n", $$1, $$2}'
@@ -34,32 +34,48 @@ lint: setup ## Style, types, layers, generated files
 	@PYTHONPATH=operator $(BIN)/lint-imports --no-cache | tail -n 14
 	@$(BIN)/python -m device_cert_operator.api.generate --check
 	@$(BIN)/python -m device_cert_operator.metrics.reference --check
+	@$(BIN)/python -m deploy.image.bill --check
 
 check: lint ## The quick part: lint and the tests that need neither cluster nor browser nor Prometheus
-	@$(BIN)/python -m pytest -q -n 2 --dist loadfile -m "not cluster and not browser and not prometheus"
+	@$(BIN)/python -m pytest -q -n 2 --dist loadfile -m "not cluster and not browser and not prometheus and not image"
 
 programs-are-here:
 	@for need in chromium:chromium certutil:libnss3-tools promtool:prometheus prometheus:prometheus; do \
 	  command -v $${need%%:*} >/dev/null || { \
 	  echo "make test needs $${need%%:*}: apt-get install -y --no-install-recommends $${need##*:}"; exit 1; }; done
 
-test: programs-are-here lint ## Everything: lint, units, the real API server, simulator, Prometheus, a browser, coverage of the core
+test: programs-are-here image-programs-are-here lint ## Everything: lint, units, the real API server, simulator, Prometheus, a browser, coverage of the core
 	@$(DEVICECERT) local build
 	@rm -f .coverage
 	@$(BIN)/coverage run -m pytest -q tests/core
 	@$(BIN)/coverage report
-	@$(BIN)/python -m pytest -q -n 2 --dist worksteal -m "not cluster and not browser" --ignore tests/core
-	@$(BIN)/python -m pytest -q -n 4 --dist worksteal -m cluster
+	@$(BIN)/python -m pytest -q -n 2 --dist worksteal -m "not cluster and not browser and not image" --ignore tests/core
+	@$(BIN)/python -m pytest -q -n 4 --dist worksteal -m "cluster and not image"
 	@$(BIN)/python -m pytest -q -m "browser and not cluster"
+	@if [ "$$(id -u)" = 0 ]; then $(MAKE) --no-print-directory test-image; \
+	  else echo "The image was not tested: that mounts file systems, so run \`make test-image\` as root."; fi
 
-generate: setup ## CRDs, API reference, editor schemas and the chart's README
+# without root its tests are left out, and so is what they need
+image-programs-are-here:
+	@if [ "$$(id -u)" = 0 ]; then for program in buildah mmdebstrap runc; do command -v $$program >/dev/null || { \
+	  echo "make test needs $$program: apt-get install -y --no-install-recommends $$program"; exit 1; }; done; fi
+
+test-image: image-programs-are-here setup ## Build the image and run it on the real API server, read-only, as nobody (needs root)
+	@$(BIN)/python -m pytest -q -m image
+
+image: setup ## Build the image, its archive and bill of materials (BASE=…@sha256:… FRESH=1 for a release)
+	@$(BIN)/python -m deploy.image.build $(if $(BASE),--base $(BASE)) $(if $(FRESH),--fresh) --output dist
+
+generate: setup ## CRDs, API reference, editor schemas, the chart's README, the list of licences
 	@$(BIN)/python -m device_cert_operator.api.generate
 	@$(BIN)/python -m device_cert_operator.metrics.reference
+	@$(BIN)/python -m deploy.image.bill
 
 lock: ## Pin every package anew, with hashes, from pyproject.toml
 	@$(PYTHON) -m venv $(VENV)-lock && $(VENV)-lock/bin/python -m pip install --quiet --disable-pip-version-check uv
 	@$(VENV)-lock/bin/uv pip compile $(PINNED) --output-file requirements.txt
 	@$(VENV)-lock/bin/uv pip compile $(PINNED) --extra dev --output-file requirements-dev.txt
+	@$(VENV)-lock/bin/uv pip compile $(PINNED:pyproject.toml=deploy/image/requirements-build.in) --output-file deploy/image/requirements-build.txt
 	@rm -rf $(VENV)-lock
 
 local-up: setup ## Start a local control plane

@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from deploy.image import bill
 from device_cert_operator import __version__
 from local_control_plane.build import cache_root
 
@@ -25,6 +26,7 @@ HERE = ROOT / "deploy" / "image"
 SUITE = "bookworm"
 LOCAL_BASE = f"localhost/debian-{SUITE}-apt"
 NAME = "localhost/device-cert-operator"
+STAGE = f"{NAME}-build:latest"
 LOCKS = (ROOT / "requirements.txt", HERE / "requirements-build.txt")
 PROGRAMS = {"buildah": "buildah", "mmdebstrap": "mmdebstrap"}
 # What Debian bookworm's Python takes: glibc 2.36
@@ -118,13 +120,23 @@ def build(store: Store, *, base: str | None = None, tag: str = __version__, fres
             base = _local_base(store, fresh=fresh)
         wheels = _wheels(store.folder)
         reference = f"{NAME}:{tag}"
-        store.buildah(
-            *("build", "--isolation", "chroot", "--network", "host", "--layers", "--rm"),
-            *(["--no-cache"] if fresh else []),
+        common = (
+            *(
+                "build",
+                "--isolation",
+                "chroot",
+                "--network",
+                "host",
+                "--layers",
+                "--file",
+                ROOT / "deploy" / "Dockerfile",
+            ),
             *("--build-arg", f"BASE={base}", "--build-arg", "PIP_NO_INDEX=1", "--build-arg", "PIP_FIND_LINKS=/wheels"),
             *("--volume", f"{wheels}:/wheels:ro", "--label", f"org.opencontainers.image.version={tag}"),
-            *("--file", ROOT / "deploy" / "Dockerfile", "--tag", reference, ROOT),
         )
+        # named, or the layers of this stage would go as nobody's: the image itself stands on none of them
+        store.buildah(*common, *(["--no-cache"] if fresh else []), "--target", "build", "--tag", STAGE, ROOT)
+        store.buildah(*common, "--tag", reference, ROOT)
         store.buildah("rmi", "--prune")
         return Image(reference, _size(store, reference))
 
@@ -164,25 +176,36 @@ def _size(store: Store, reference: str) -> int:
         return sum(one.lstat().st_size for one in root.rglob("*") if one.is_symlink() or one.is_file())
 
 
+def write_release(store: Store, image: Image, folder: Path) -> tuple[Path, Path]:
+    """The image as an OCI archive, and its bill of materials. Raises BuildFailed."""
+    folder.mkdir(parents=True, exist_ok=True)
+    name, tag = image.reference.rsplit("/", 1)[-1].split(":")
+    archive, bom = folder / f"{name}-{tag}.oci.tar", folder / f"{name}-{tag}.cdx.json"
+    store.buildah("push", "--quiet", image.reference, f"oci-archive:{archive}:{name}:{tag}")
+    with store.mounted(image.reference) as root:
+        system = bill.read_system(root)
+    bom.write_text(bill.build_bom(bill.read_packages(bill.lock_text()), system, bill.direct_needs()))
+    return archive, bom
+
+
 def main() -> int:
     """The command. Exit code 1: not built."""
     parser = argparse.ArgumentParser(description="Build the operator's image.")
     parser.add_argument("--base", help="image to build in, by digest; default: a Debian root of our own")
     parser.add_argument("--tag", default=__version__)
     parser.add_argument("--fresh", action="store_true", help="keep nothing of earlier builds: for a release")
-    parser.add_argument("--archive", type=Path, help="write the image here as an OCI archive")
+    parser.add_argument("--output", type=Path, help="write an OCI archive and a bill of materials into this folder")
     given = parser.parse_args()
     try:
         store = open_store()
         image = build(store, base=given.base, tag=given.tag, fresh=given.fresh)
-        if given.archive:
-            given.archive.parent.mkdir(parents=True, exist_ok=True)
-            store.buildah("push", "--quiet", image.reference, f"oci-archive:{given.archive}:{image.reference}")
-    except BuildFailed as error:
+        written = write_release(store, image, given.output) if given.output else ()
+    except (BuildFailed, bill.BillError) as error:
         sys.stderr.write(f"{error}\n")
         return 1
-    archived = f", {given.archive.stat().st_size / 1e6:.0f} MB as {given.archive}" if given.archive else ""
-    sys.stdout.write(f"{image}{archived}\n")
+    sys.stdout.write(f"{image}\n")
+    for path in written:
+        sys.stdout.write(f"  {path}  {path.stat().st_size / 1e6:.1f} MB\n")
     return 0
 
 

@@ -9,8 +9,6 @@ from typing import Any
 import pytest
 
 from deploy.image import build
-from local_control_plane.build import ensure
-from tests.chart.helm import Helm
 from tests.support import image as needed
 
 
@@ -32,8 +30,3 @@ def built() -> Iterator[Built]:
     told = json.loads(store.buildah("inspect", "--type", "image", made.reference))
     with store.mounted(made.reference) as root:
         yield Built(made, root, told["OCIv1"]["config"])
-
-
-@pytest.fixture(scope="session")
-def helm(tmp_path_factory: pytest.TempPathFactory) -> Helm:
-    return Helm(ensure(["helm"])["helm"], tmp_path_factory.mktemp("helm"))

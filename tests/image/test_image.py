@@ -9,29 +9,29 @@ from pathlib import Path
 
 import httpx
 import pytest
+from packaging.utils import canonicalize_name
 
 from deploy.image import bill
 from device_cert_operator import __version__
 from local_control_plane.plane import ControlPlane
 from local_control_plane.processes import free_ports
-from tests.chart.account import install
-from tests.chart.helm import Helm, only
 from tests.image.conftest import Built
 from tests.image.container import Pod, run_once, running
+from tests.support.account import install
 from tests.support.control_plane import kubectl
+from tests.support.helm import Helm, only
 from tests.support.world import World
 
-pytestmark = pytest.mark.timeout(900)  # the first of them waits for the build
+pytestmark = pytest.mark.timeout(1800)  # the first of them waits for the build; cold that takes minutes
 LARGEST = 260e6
 PYTHON = "/opt/devicecert/bin/python"
 
 
-def pod(helm: Helm, built: Built, folder: Path, namespace: str, port: int = 8000) -> Pod:
-    """A pod of the chart's Deployment, but for the metrics' port, which is the host's here."""
-    rendered = helm.objects({"metrics": {"port": port}}, namespace=namespace)
-    return Pod(
-        built.root, built.configuration, only(rendered, "Deployment")["spec"]["template"]["spec"], namespace, folder
-    )
+def pod(helm: Helm, built: Built, folder: Path, namespace: str = "devices", **values: object) -> Pod:
+    """A pod of the Deployment that the chart renders with these values."""
+    rendered = helm.objects(dict(values), namespace=namespace)
+    spec = only(rendered, "Deployment")["spec"]["template"]["spec"]
+    return Pod(built.root, built.configuration, spec, namespace, folder)
 
 
 def python(pod: Pod, code: str) -> str:
@@ -61,7 +61,7 @@ def test_it_has_no_shell_no_package_manager_no_compiler_and_nothing_setuid(built
 
 
 def test_its_configuration_fits_the_chart(built: Built, helm: Helm, tmp_path: Path) -> None:
-    spec = pod(helm, built, tmp_path, "devices").spec
+    spec = pod(helm, built, tmp_path).spec
     security = spec["securityContext"]
     assert built.configuration["User"] == f"{security['runAsUser']}:{security['runAsGroup']}" == "65532:65532"
     assert built.configuration["Entrypoint"] == ["/opt/devicecert/bin/devicecert"]
@@ -70,7 +70,7 @@ def test_its_configuration_fits_the_chart(built: Built, helm: Helm, tmp_path: Pa
 
 
 def test_nothing_in_it_can_be_written_but_tmp_and_it_has_no_rights(built: Built, helm: Helm, tmp_path: Path) -> None:
-    here = pod(helm, built, tmp_path, "devices")
+    here = pod(helm, built, tmp_path)
     assert "Read-only file system" in python(here, "open('/opt/mark', 'w')")
     assert "not permitted" in python(here, "import os; os.chown('/tmp', 0, 0)")
     assert python(here, "open('/tmp/mark', 'w'); import os; print(os.getuid(), os.getgid())") == "65532 65532\n"
@@ -82,8 +82,8 @@ def test_nothing_in_it_can_be_written_but_tmp_and_it_has_no_rights(built: Built,
 
 def test_it_has_the_locked_packages_and_only_those(built: Built, helm: Helm, tmp_path: Path) -> None:
     code = "from importlib.metadata import distributions as d; print(*(f'{x.name}=={x.version}' for x in d()))"
-    listed = python(pod(helm, built, tmp_path, "devices"), code).split()
-    found = {bill.canonicalize_name(one.split("==")[0]): one.split("==")[1] for one in listed}
+    listed = python(pod(helm, built, tmp_path), code).split()
+    found = {canonicalize_name(one.split("==")[0]): one.split("==")[1] for one in listed}
     assert found == {one.name: one.version for one in bill.parse_lock(bill.lock_text())} | {bill.US: __version__}
 
 
@@ -96,7 +96,7 @@ def test_each_system_library_that_is_asked_for_is_there(built: Built, helm: Helm
         "    try: importlib.import_module(name)\n"
         "    except ImportError as error: print(name)\n"
     )
-    missing = set(python(pod(helm, built, tmp_path, "devices"), code).split())
+    missing = set(python(pod(helm, built, tmp_path), code).split())
     assert missing <= {"_curses", "_curses_panel", "_dbm", "_sqlite3", "nis", "readline"}
 
 
@@ -115,16 +115,19 @@ async def test_it_heals_a_device_read_only_as_nobody_and_with_the_charts_rights(
     [port] = free_ports(1)
     folder = tmp_path / "bundle"
     folder.mkdir()
-    here = pod(helm, built, folder, name, port)
-    token = kubectl(control_plane, "-n", name, "create", "token", name).strip()
-    extra = here.write_token(control_plane, token) | {"DEVICECERT_NAMESPACES": namespace}
+    values = {"fullnameOverride": name, "watchNamespaces": [namespace], "metrics": {"port": port}}
+    here = pod(helm, built, folder, name, **values)
+    server = here.write_token(control_plane, kubectl(control_plane, "-n", name, "create", "token", name).strip())
     try:
-        with running(here.bundle(extra), name) as operator:
+        with running(here.bundle(server), name) as operator:
             await story(control_plane, namespace, f"http://127.0.0.1:{port}")
             assert operator.poll() is None
-        assert operator.returncode == 0, "it did not end cleanly when told"
         log = (folder / "log").read_text()
+        assert operator.returncode == 0, f"it did not end cleanly when told: {log}"
         assert "Traceback" not in log, log
+    except AssertionError as error:
+        error.add_note((folder / "log").read_text())
+        raise
     finally:
         helm.run("uninstall", account.name, "--namespace", name, kubeconfig=control_plane.kubeconfig)
 
