@@ -218,7 +218,7 @@ def outputs() -> dict[Path, str]:
             json.dumps(schema, indent=1) + "\n"
         )
     files |= {ROOT / "crds" / name: text for name, text in crds.items()}
-    return files | chart_files(ROOT, crds) | gitops_files(ROOT)
+    return files | chart_files(ROOT, crds) | gitops_files(ROOT, crds)
 
 
 def main() -> int:
