@@ -3,7 +3,9 @@
 import json
 import shutil
 import time
+import uuid
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -15,7 +17,7 @@ from local_control_plane.plane import ControlPlane
 from tests.chart.cases import CASES, in_namespace
 from tests.support.control_plane import kubectl, try_kubectl
 from tests.support.go_module import prometheus_operator_crds
-from tests.support.helm import CHART, CLUSTER_SCOPED, Helm, Object, only
+from tests.support.helm import CHART, CLUSTER_SCOPED, Helm, HelmRefused, Object, only
 
 PLURALS = ("certificateauthorities", "devicecertificates", "devices")
 CRDS = [f"{plural}.{GROUP}" for plural in PLURALS]
@@ -91,16 +93,17 @@ def release(helm: Helm, bare: ControlPlane) -> Iterator["Release"]:
 
 
 class Release:
-    """`dco` in the namespace `operator`. No kubelet runs here, so nothing waits for pods."""
+    """`dco` in a namespace of its own. No kubelet runs here, so nothing waits for pods."""
 
     def __init__(self, helm: Helm, plane: ControlPlane) -> None:
         self.helm, self.plane = helm, plane
+        self.namespace = f"operator-{uuid.uuid4().hex[:8]}"
 
     def helm_run(self, command: str, *arguments: str, values: Object | None = None, chart: Path = CHART) -> str:
         chart_of = () if command == "uninstall" else (str(chart),)
         more = ("--create-namespace",) if command == "install" else ()
         return self.helm.run(
-            *(command, "dco", *chart_of, "--namespace", "operator", *more, *arguments),
+            *(command, "dco", *chart_of, "--namespace", self.namespace, *more, *arguments),
             values=values,
             kubeconfig=self.plane.kubeconfig,
         )
@@ -114,12 +117,13 @@ class Release:
         return sorted(name for name in listed.split() if name.endswith(GROUP))
 
     def deployment(self) -> Object | None:
-        return self.get("-n", "operator", "deployment/dco-device-cert-operator")
+        return self.get("-n", self.namespace, "deployment/dco-device-cert-operator")
 
     def clear(self) -> None:
-        try_kubectl(self.plane, "delete", "crd", *CRDS, "--ignore-not-found")
-        try_kubectl(self.plane, "delete", "namespace", "operator", "--ignore-not-found")
-        until(lambda: self.get("namespace", "operator") is None and self.crds() == [])
+        with suppress(HelmRefused):  # uninstalled by the test
+            self.helm_run("uninstall")
+        try_kubectl(self.plane, "delete", "crd", *CRDS, "--ignore-not-found", "--timeout=60s")
+        until(lambda: self.crds() == [])
 
 
 def a_device(plane: ControlPlane) -> None:
