@@ -20,5 +20,5 @@ def test_the_demo_tells_every_way_to_a_trusted_device() -> None:
         check=False,
     )
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-2000:]
-    assert done.stdout.count("healed after") == 3
-    assert done.stdout.count("Solution") >= 2
+    assert done.stdout.count("healed after") == 5
+    assert done.stdout.count("Solution") == 3
