@@ -85,6 +85,7 @@ local-down: setup ## Stop it
 	@$(DEVICECERT) local down
 
 bench: setup ## Benchmarks; each prints the machine it ran on
+	@$(BIN)/python benchmarks/parts.py
 	@$(BIN)/python benchmarks/at_rest.py
 
 clean: ## Remove the virtual environment and caches of this checkout
