@@ -245,10 +245,10 @@ class World:
         """Whether openssl, trusting only the root, accepts what is served at this address."""
         return await asyncio.to_thread(openssl_accepts, address, root or self.root)
 
-    async def becomes_trusted(self, camera: SimulatedDevice, within: float = 10) -> None:
+    async def becomes_trusted(self, camera: SimulatedDevice, within: float = 10, root: Path | None = None) -> None:
         """Wait until openssl accepts the camera: its web daemon may be restarting."""
         until = time.monotonic() + within
-        while not await self.trusted(camera.address):
+        while not await self.trusted(camera.address, root):
             assert time.monotonic() < until, "openssl does not accept the camera"
 
     async def one_camera(self, **device: Any) -> SimulatedDevice:
