@@ -9,21 +9,15 @@ from cryptography.hazmat.primitives import hashes
 
 from device_simulator import Kind
 from device_simulator.camera_web.device import FirmwareCADevice
+from tests.browser.cameras import seen
 from tests.support.authorities import authority
 from tests.support.browser import Browser
-from tests.support.world import HTTPS, World
+from tests.support.world import World
 
 UNKNOWN, WRONG_NAME, WRONG_DATE = (
     *("ERR_CERT_AUTHORITY_INVALID", "ERR_CERT_COMMON_NAME_INVALID"),
     "ERR_CERT_DATE_INVALID",
 )
-
-
-async def seen(browser: Browser, camera: FirmwareCADevice) -> str:
-    """Chromium's error, or "" where it shows the camera's page as secure."""
-    page = await browser.visit(f"https://{camera.address}:{HTTPS}/")
-    assert page.error or page.secure, page
-    return page.error
 
 
 async def secure(world: World, **issuer: Any) -> FirmwareCADevice:

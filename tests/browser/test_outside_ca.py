@@ -1,16 +1,9 @@
 """A CA outside, as the person at the browser sees it: the chain that came back is what makes the camera secure."""
 
-from device_simulator import SimulatedDevice
+from tests.browser.cameras import seen
 from tests.support.browser import Browser
 from tests.support.outside_ca import OutsideCA
-from tests.support.world import HTTPS, World
-
-
-async def seen(browser: Browser, camera: SimulatedDevice) -> str:
-    """Chromium's error, or "" where it shows the camera's page as secure."""
-    page = await browser.visit(f"https://{camera.address}:{HTTPS}/")
-    assert page.error or page.secure, page
-    return page.error
+from tests.support.world import World
 
 
 async def sign_and_put(world: World, outside: OutsideCA) -> None:

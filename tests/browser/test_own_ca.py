@@ -1,15 +1,8 @@
 """Your own CA, as the person at the browser sees it: refused, then shown as secure once the CA is imported."""
 
-from device_simulator import SimulatedDevice
+from tests.browser.cameras import seen
 from tests.support.browser import Browser
-from tests.support.world import HTTPS, World
-
-
-async def seen(browser: Browser, camera: SimulatedDevice) -> str:
-    """Chromium's error, or "" where it shows the camera's page as secure."""
-    page = await browser.visit(f"https://{camera.address}:{HTTPS}/")
-    assert page.error or page.secure, page
-    return page.error
+from tests.support.world import World
 
 
 async def test_a_browser_shows_the_camera_as_secure_until_it_moves_and_again_once_healed(world: World) -> None:
