@@ -36,8 +36,9 @@ lint: setup ## Style, types, layers, generated files
 	@$(BIN)/python -m device_cert_operator.metrics.reference --check
 	@$(BIN)/python -m deploy.image.bill --check
 
-check: lint ## The quick part: lint and the tests that need neither cluster nor browser nor Prometheus
-	@$(BIN)/python -m pytest -q -n 2 --dist loadfile -m "not cluster and not browser and not prometheus and not image"
+check: lint ## The quick part: lint and the tests that need no other program; the drivers on paper only
+	@$(BIN)/python -m pytest -q -n 2 --dist worksteal -m "not cluster and not browser and not prometheus and not image" \
+	  --ignore tests/drivers/test_onvif_on_simulator.py --ignore tests/drivers/test_onvif_over_sockets.py --ignore tests/drivers/test_camera_web.py
 
 programs-are-here:
 	@for need in chromium:chromium certutil:libnss3-tools promtool:prometheus prometheus:prometheus; do \
