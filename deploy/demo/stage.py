@@ -96,13 +96,22 @@ class Stage:
             "DEVICECERT_NAMESPACES": self.namespace,
         }
         self.kubectl("apply", "--server-side", "--force-conflicts", "-f", str(ROOT / "crds"))
-        self.kubectl("wait", "--for=condition=Established", "crd", "-l", "!none", "--timeout=30s")
+        wait_for(self._are_defined, "the definitions", 30)
         self.kubectl("create", "namespace", self.namespace)
         self._stack.callback(self._leave_cluster)
         return self
 
     def __exit__(self, *_: object) -> None:
         self._stack.close()
+
+    def _are_defined(self) -> bool:
+        """`kubectl wait` fails at once for a definition that is so new that it has no conditions."""
+        names = ("devices", "devicecertificates", "certificateauthorities")
+        try:
+            self.kubectl("wait", "--for=condition=Established", *(f"crd/{name}.devicecert.io" for name in names))
+        except DemoFailed:
+            return False
+        return True
 
     def _leave_cluster(self) -> None:
         """Of a cluster that goes on nothing is kept but the definitions."""

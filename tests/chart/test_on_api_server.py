@@ -15,7 +15,7 @@ from device_cert_operator.api.v1alpha1.common import GROUP
 from local_control_plane import plane as planes
 from local_control_plane.plane import ControlPlane
 from tests.chart.cases import CASES, in_namespace
-from tests.support.control_plane import kubectl, try_kubectl
+from tests.support.control_plane import established, kubectl, try_kubectl
 from tests.support.go_module import prometheus_operator_crds
 from tests.support.helm import CHART, CLUSTER_SCOPED, Helm, HelmRefused, Object, only
 
@@ -36,7 +36,7 @@ def monitoring(control_plane: ControlPlane) -> ControlPlane:
     for crd in prometheus_operator_crds():
         kubectl(control_plane, "apply", "--server-side", "-f", str(crd))
     names = ("servicemonitors.monitoring.coreos.com", "prometheusrules.monitoring.coreos.com")
-    kubectl(control_plane, "wait", "--for=condition=Established", "--timeout=30s", *(f"crd/{name}" for name in names))
+    established(control_plane, *(f"crd/{name}" for name in names))
     return control_plane
 
 

@@ -8,7 +8,7 @@ import yaml
 
 from local_control_plane.plane import ControlPlane
 from tests.gitops import argocd, flux
-from tests.support.control_plane import kubectl, try_kubectl
+from tests.support.control_plane import established, kubectl, try_kubectl
 from tests.support.go_module import checked, module_folder
 
 ROOT = Path(__file__).parents[2]
@@ -36,7 +36,7 @@ def crds(control_plane: ControlPlane) -> list[str]:
         file = checked(module_folder(module) / path, sha256)
         kubectl(control_plane, "apply", "--server-side", "-f", str(file))
         names.append("crd/" + yaml.safe_load(file.read_text())["metadata"]["name"])
-    kubectl(control_plane, "wait", "--for=condition=Established", "--timeout=30s", *names)
+    established(control_plane, *names)
     return names
 
 

@@ -13,7 +13,7 @@ from device_cert_operator.core.steps import Install
 from device_cert_operator.reconcile import device as device_story
 from local_control_plane import plane as planes
 from local_control_plane.plane import ControlPlane
-from tests.support.control_plane import kubectl
+from tests.support.control_plane import established, kubectl
 from tests.support.world import World
 
 
@@ -141,7 +141,7 @@ def _newer() -> list[dict[str, Any]]:
 def _install_definitions(plane: ControlPlane, definitions: list[dict[str, Any]] | None = None) -> None:
     given = yaml.safe_dump_all(definitions or _definitions())
     kubectl(plane, "apply", "--server-side", "--force-conflicts", "-f", "-", given=given)
-    kubectl(plane, "wait", "--for=condition=Established", "crd", "--all", "--timeout=30s")
+    established(plane, "crd", "--all")
 
 
 async def test_objects_of_an_older_version_go_on_working_after_the_upgrade() -> None:

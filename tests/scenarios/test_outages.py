@@ -15,7 +15,7 @@ from device_cert_operator.reconcile import device as device_story
 from local_control_plane import plane as planes
 from local_control_plane.plane import ControlPlane
 from tests.support.account import install
-from tests.support.control_plane import kubectl
+from tests.support.control_plane import established, kubectl
 from tests.support.helm import Helm
 from tests.support.world import World
 
@@ -159,7 +159,7 @@ async def test_what_a_watch_never_told_is_noticed_by_a_round_of_lists(world: Wor
 
 def _install(plane: ControlPlane) -> None:
     kubectl(plane, "apply", "--server-side", "-f", str(ROOT / "crds"))
-    kubectl(plane, "wait", "--for=condition=Established", "crd", "--all", "--timeout=30s")
+    established(plane, "crd", "--all")
 
 
 BIND = ("create", "clusterrolebinding", "operator", "--clusterrole=operator", "--serviceaccount=operator:operator")

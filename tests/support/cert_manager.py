@@ -16,7 +16,7 @@ from typing import Any
 
 from local_control_plane.plane import ControlPlane
 from local_control_plane.toolchain import ENVIRONMENT, ensure_go
-from tests.support.control_plane import kubectl
+from tests.support.control_plane import established, kubectl
 from tests.support.outside_ca import OutsideCA
 from tests.support.world import World
 
@@ -47,7 +47,7 @@ def crd_file(folder: Path) -> Path:
 def install_crds(plane: ControlPlane, folder: Path) -> None:
     """cert-manager's CertificateRequests, established. They are cluster-wide; installing them twice does no harm."""
     kubectl(plane, "apply", "--server-side", "-f", str(crd_file(folder)))
-    kubectl(plane, "wait", "--for=condition=Established", "crd/certificaterequests.cert-manager.io", "--timeout=30s")
+    established(plane, "crd/certificaterequests.cert-manager.io")
 
 
 class CertManager:

@@ -107,7 +107,13 @@ def install_crds(plane: ControlPlane) -> None:
     """Ours, established."""
     if any(CRDS.glob("*.yaml")):
         kubectl(plane, "apply", "--server-side", "-f", str(CRDS))
-        kubectl(plane, "wait", "--for=condition=Established", "crd", "--all", "--timeout=30s")
+        established(plane, "crd", "--all")
+
+
+def established(plane: ControlPlane, *which: str) -> None:
+    """Wait for CRDs. `kubectl wait` fails at once for one that is so new that it has no conditions: it is asked again."""
+    command = ("wait", "--for=condition=Established", "--timeout=5s", *which)
+    planes.wait_for(lambda: try_kubectl(plane, *command).returncode == 0, 60, " ".join(which))
 
 
 def kubectl(plane: ControlPlane, *arguments: str, given: str | None = None) -> str:
