@@ -111,7 +111,7 @@ def install_crds(plane: ControlPlane) -> None:
 
 
 def established(plane: ControlPlane, *which: str) -> None:
-    """Wait for CRDs. `kubectl wait` fails at once for one that is so new that it has no conditions: it is asked again."""
+    """Wait for CRDs. `kubectl wait` fails at once for one so new that it has no conditions: it is asked again."""
     command = ("wait", "--for=condition=Established", "--timeout=5s", *which)
     planes.wait_for(lambda: try_kubectl(plane, *command).returncode == 0, 60, " ".join(which))
 
