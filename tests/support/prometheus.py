@@ -9,6 +9,7 @@ import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Callable
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Self
 
@@ -99,4 +100,6 @@ def _fetch(url: str) -> Object:
         with urllib.request.urlopen(url, timeout=10) as reply:
             return dict(json.load(reply)["data"])
     except urllib.error.HTTPError as error:
+        if error.code == HTTPStatus.SERVICE_UNAVAILABLE:  # it is still starting, and says so
+            raise urllib.error.URLError(f"{url}: not ready") from None
         raise AssertionError(f"{url}: {error.read().decode()}") from None
