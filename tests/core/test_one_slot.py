@@ -5,8 +5,10 @@ from dataclasses import replace
 import pytest
 
 from device_cert_operator.core.decide import decide
-from device_cert_operator.core.model import StoredCertificate
-from device_cert_operator.core.status import Activating
+from device_cert_operator.core.identity import BY_DEVICE_CA, Recognition
+from device_cert_operator.core.model import DeviceIdentity, StoredCertificate
+from device_cert_operator.core.situation import Situation
+from device_cert_operator.core.status import Activating, IdentityStatus
 from device_cert_operator.core.steps import (
     Activate,
     BeginActivation,
@@ -16,6 +18,7 @@ from device_cert_operator.core.steps import (
     RecordFailed,
     RecordInstalled,
     Rest,
+    State,
 )
 from device_cert_operator.reasons import Reason
 from tests.support.situations import (
@@ -112,3 +115,38 @@ def test_what_cannot_be_proven_in_time_is_taken_back() -> None:
     )
     s = replace(late, served=BROKEN, inventory=WITH_R2)
     assert isinstance(decide(s).next, BeginRollBack)
+
+
+KNOWN_SERIAL = IdentityStatus(DeviceIdentity(serial_number="SER"), "key-a", "DeviceCA")
+BY_FIRMWARE = Recognition(BY_DEVICE_CA, Reason.KEY_KNOWN, "its firmware's CA", may_log_in=True)
+IN_THE_CLEAR = Recognition("Plaintext", Reason.KEY_KNOWN, "unencrypted", may_log_in=True)
+
+
+@pytest.mark.parametrize(
+    ("who", "reason"),
+    [
+        (BY_FIRMWARE, Reason.IDENTITY_UNCONFIRMED),
+        (IN_THE_CLEAR, Reason.PLAINTEXT_KEY_REFUSED),
+    ],
+)
+@pytest.mark.parametrize(
+    "s",
+    [
+        replace(UNDER_WAY, inventory=WITH_R1),
+        replace(BACK, served=BROKEN, inventory=WITH_R2),
+    ],
+    ids=["forward", "back"],
+)
+def test_an_activation_that_goes_on_later_sends_no_key_to_a_device_that_may_not_have_it(
+    s: Situation, who: Recognition, reason: Reason
+) -> None:
+    plan = decide(replace(s, recognition=who, status=replace(s.status, identity=KNOWN_SERIAL)))
+    assert isinstance(plan.next, Rest)
+    assert (plan.next.state, plan.next.reason) == (State.HELD, reason)
+
+
+def test_a_certificate_alone_goes_to_whoever_may_log_in() -> None:
+    bare = revision(2, "b", has_key=False)
+    s = replace(UNDER_WAY, inventory=WITH_R1, assignment=assignment(bare, R1), recognition=BY_FIRMWARE)
+    s = replace(s, status=replace(s.status, identity=KNOWN_SERIAL))
+    assert decide(s).next == Install(bare)

@@ -156,15 +156,8 @@ def _why_not_install(s: Situation, turn: Revision) -> Finding | None:
             f"Revision {turn.number} could not be put on the device ({failed.attempts} tries); the next try is at "
             f"{failed.next_attempt_at:%Y-%m-%d %H:%M} UTC.",
         )
-    if turn.has_key and s.recognition is not None and s.recognition.may_log_in and not s.recognition.may_send_key:
-        if s.recognition.proven_by == BY_DEVICE_CA:
-            return _not_known_well_enough(s)
-        return blocked(
-            "Secure",
-            Reason.PLAINTEXT_KEY_REFUSED,
-            "The private key would travel over HTTP: switch HTTPS on at the device, or allow it with "
-            "spec.connection.allowPlaintextKey: true.",
-        )
+    if (held := why_no_key_is_sent(s, turn)) is not None:
+        return held
     if s.report is None:
         return None
     capabilities = s.report.capabilities
@@ -180,6 +173,21 @@ def _why_not_install(s: Situation, turn: Revision) -> Finding | None:
             "spec.privateKey.algorithm of the DeviceCertificate to Auto.",
         )
     return None
+
+
+def why_no_key_is_sent(s: Situation, revision: Revision) -> Finding | None:
+    """What the connection entitles to; asked before every upload, also of one that was begun in another pass."""
+    who = s.recognition
+    if not revision.has_key or who is None or not who.may_log_in or who.may_send_key:
+        return None
+    if who.proven_by == BY_DEVICE_CA:
+        return _not_known_well_enough(s)
+    return blocked(
+        "Secure",
+        Reason.PLAINTEXT_KEY_REFUSED,
+        "The private key would travel over HTTP: switch HTTPS on at the device, or allow it with "
+        "spec.connection.allowPlaintextKey: true.",
+    )
 
 
 def _not_known_well_enough(s: Situation) -> Finding:

@@ -3,13 +3,14 @@
 from datetime import timedelta
 
 from device_cert_operator.core.addresses import CHANGE_OF_ADDRESS
-from device_cert_operator.core.installation import ACTIVATION
+from device_cert_operator.core.installation import ACTIVATION, why_no_key_is_sent
 from device_cert_operator.core.model import Management, RebootPolicy
 from device_cert_operator.core.situation import Situation
 from device_cert_operator.core.steps import (
     CHANGES_DEVICE,
     BeginActivation,
     BeginRollBack,
+    Install,
     Reboot,
     RecordReboot,
     Rest,
@@ -34,6 +35,8 @@ def held_back(step: Step, s: Situation) -> Rest | None:
         return Rest(State.HELD, Reason.OBSERVE_ONLY, f"The next step would be {type(step).__name__}; {by} forbids it.")
     if isinstance(step, Reboot):
         return why_not_reboot(step.cause, s)
+    if isinstance(step, Install) and (held := why_no_key_is_sent(s, step.revision)) is not None:
+        return Rest(State.HELD, held.reason, held.message)
     return None
 
 

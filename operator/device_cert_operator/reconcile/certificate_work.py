@@ -123,8 +123,10 @@ async def _install(visit: Visit, situation: Situation, revision: Revision) -> No
     try:
         await ask(visit, situation, "install", lambda driver: driver.install(bundle))
     except DeviceRefused as error:
-        visit.status = replace(visit.status, revision=bound(visit, revision.ref, error.reason))
-        if (activating := visit.status.revision.activating) is not None:  # one slot: what was served may be gone
+        activating = visit.status.revision.activating
+        if activating is None or activating.revision == revision.ref:  # else it is the previous one, being put back
+            visit.status = replace(visit.status, revision=bound(visit, revision.ref, error.reason))
+        if activating is not None:  # one slot: what was served may be gone
             state = replace(visit.status.revision, activating=replace(activating, rolling_back=True))
             await visit.save(replace(visit.status, revision=state))
         raise
