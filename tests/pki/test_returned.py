@@ -1,5 +1,6 @@
 """What comes back from a CA that is not ours: used when everything about it fits, else refused by its own reason."""
 
+import ssl
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -184,3 +185,23 @@ def test_files_of_cas_are_pem_or_der() -> None:
     for bad in (b"", b"hello", LEAF.der[:-1], LEAF.der + BELOW.der):
         with pytest.raises(ProtocolViolation):
             certificates_in(bad)
+
+
+def test_one_that_only_looks_like_a_certificate_is_the_files_fault() -> None:
+    """Names are parsed when they are asked for: this one loads, and its issuer is no UTF-8."""
+    bad = LEAF.der.replace(b"Example below", b"\xc5xample below", 1)
+    assert bad != LEAF.der
+    told = refused(pem(LEAF) + ssl.DER_cert_to_PEM_cert(bad).encode(), ROOT)
+    assert told[0] is Reason.CERTIFICATE_UNREADABLE
+
+
+def test_a_self_signed_pair_may_be_its_own_anchor() -> None:
+    own = ca.certificate(
+        "gate",
+        issuer=None,
+        key=KEY,
+        extensions=[(ca.san(*NAMES.all), False), (ca.server_auth(), False), (ca.key_usage("digital_signature"), True)],
+    )
+    made = checked(pem(own), own, key=read_facts(own.der).public_key_sha256)
+    assert made.tls_crt == own.cert_pem
+    assert made.ca_crt == own.cert_pem

@@ -2,7 +2,9 @@
 
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cache
 from itertools import pairwise
+from pathlib import Path
 
 import certifi
 
@@ -45,7 +47,7 @@ def check_returned(
         raise _no(Reason.CERTIFICATE_FOR_ANOTHER_KEY, _another_key(where, sent, key_sha256))
     _check_order(where, sent)
     anchor = _anchor(where, sent, given)
-    below = tuple(der for der in sent if der != anchor)
+    below = (sent[0], *(der for der in sent[1:] if der != anchor))
     if missing := names.missing_from(leaf):
         raise _no(
             Reason.ADDRESS_NOT_IN_CERTIFICATE,
@@ -63,11 +65,14 @@ def check_returned(
 
 def _ders(where: str, pem: bytes) -> tuple[bytes, ...]:
     try:
-        return pem_to_ders(pem)
+        ders = pem_to_ders(pem)
+        for der in ders:
+            read_facts(der)
     except ProtocolViolation as error:
         raise _no(
             Reason.CERTIFICATE_UNREADABLE, f"{where} holds no certificates as PEM ({error.message.rstrip('.')})."
         ) from None
+    return ders
 
 
 def _another_key(where: str, sent: tuple[bytes, ...], key_sha256: str) -> str:
@@ -109,15 +114,10 @@ def _anchor(where: str, sent: tuple[bytes, ...], given: tuple[bytes, ...]) -> by
     )
 
 
-_PUBLIC: list[tuple[bytes, ...]] = []
-
-
+@cache
 def _public_roots() -> tuple[bytes, ...]:
     """Mozilla's roots, as the package certifi ships them; read when first needed."""
-    if not _PUBLIC:
-        with open(certifi.where(), "rb") as file:
-            _PUBLIC.append(pem_to_ders(file.read()))
-    return _PUBLIC[0]
+    return pem_to_ders(Path(certifi.where()).read_bytes())
 
 
 def _no(reason: Reason, message: str) -> UnacceptableCertificate:
