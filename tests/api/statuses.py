@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 from device_cert_operator.core.authority_model import AuthorityStatus, Origin, Phase, RotationStatus
-from device_cert_operator.core.model import ClockSource, Condition, DeviceIdentity, RevisionRef
+from device_cert_operator.core.model import ClockSource, Condition, DeviceIdentity, KeyType, RevisionRef
 from device_cert_operator.core.status import (
     Activating,
     AddressChange,
@@ -78,7 +78,7 @@ FULL_CERTIFICATE = CertificateStatus(
     request=RequestStatus(
         2**31 - 1,
         tuple(f"{number:03}" + "n" * 253 for number in range(192)),
-        "RSA-4096",
+        KeyType.RSA_4096,
         "h" * 41,
         NOON,
         "k" * 64,

@@ -17,13 +17,14 @@ from device_cert_operator.api.convert_status import (
     device_status,
     device_status_document,
 )
-from device_cert_operator.core.model import Condition, DeviceIdentity, RevisionRef
+from device_cert_operator.core.model import Condition, DeviceIdentity, KeyType, RevisionRef
 from device_cert_operator.core.status import (
     Activating,
     AddressStatus,
     CertificateStatus,
     DeviceStatus,
     IdentityStatus,
+    RequestStatus,
     RevisionState,
     ServedStatus,
 )
@@ -141,6 +142,14 @@ def test_one_broken_field_does_not_take_its_neighbours_along() -> None:
     document["observedGeneration"] = "three"
     read = device_status({"status": document})
     assert (read.served, read.observed_generation, read.handled_reboot) == (None, -1, "monday")
+
+
+def test_a_request_for_a_key_that_nobody_makes_is_absent() -> None:
+    request = RequestStatus(3, ("10.0.0.1",), KeyType.RSA_2048, "h", NOON)
+    document = merged({}, certificate_status_document(CertificateStatus(request=request)))
+    assert certificate_status({"status": document}).request == request
+    document["certificateRequest"]["algorithm"] = "RSA-1000"
+    assert certificate_status({"status": document}).request is None
 
 
 @pytest.mark.parametrize("text", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00", "2026-01-01T00:00:00"])

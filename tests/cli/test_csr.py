@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from device_cert_operator.cli import main
-from device_cert_operator.core.model import CertManagerIssuer, ExternalIssuer, Reference
+from device_cert_operator.core.model import CertManagerIssuer, ExternalIssuer, KeyType, Reference
 from device_cert_operator.core.status import RequestStatus
 from device_cert_operator.errors import Conflict
 from device_cert_operator.kube.handover import Place, Waiting
@@ -29,7 +29,9 @@ LEAF = ca.certificate(
         (ca.server_auth(), False),
     ],
 )
-REQUEST = RequestStatus(3, ("10.0.0.1",), "ECDSA-P256", "h", ca.NOW, read_facts(LEAF.der).public_key_sha256, "gate-csr")
+REQUEST = RequestStatus(
+    3, ("10.0.0.1",), KeyType.ECDSA_P256, "h", ca.NOW, read_facts(LEAF.der).public_key_sha256, "gate-csr"
+)
 EXTERNAL = ExternalIssuer(Reference("ConfigMap", "gate-signed", "tls.crt"))
 PEM = b"-----BEGIN CERTIFICATE REQUEST-----\n"
 OURS = {"kind": "ConfigMap", "metadata": {"labels": {"devicecert.io/use": "certificate"}}, "data": {}}

@@ -36,6 +36,7 @@ from device_cert_operator.core.model import (
     DeviceCAIssuer,
     DeviceIdentity,
     IdentityPins,
+    KeyType,
     Management,
     NotServed,
     OnKeyChange,
@@ -509,7 +510,7 @@ def certificate_status(**more: Any) -> CertificateStatus:
     return CertificateStatus(**more)
 
 
-REQUEST = RequestStatus(2, (), "RSA-2048", "x", NOW)
+REQUEST = RequestStatus(2, (), KeyType.RSA_2048, "x", NOW)
 WRONG = condition("Secure", "False", "AddressNotInCertificate", "not for it")
 LOST = condition("Secure", "False", "IssuerMismatch", "another")
 WISHES: list[tuple[str, CertificateSituation, object]] = [

@@ -84,7 +84,7 @@ def look(desired: DesiredCertificate | None = None, **more: Any) -> CertificateS
 def request_of(s: CertificateSituation, number: int = 1, **more: Any) -> RequestStatus:
     """The request that fits the situation."""
     names = wanted_names(s)
-    asked = RequestStatus(number, names.all, "ECDSA-P256", input_hash(s, names), NOW, config_map="gate-csr")
+    asked = RequestStatus(number, names.all, KeyType.ECDSA_P256, input_hash(s, names), NOW, config_map="gate-csr")
     return replace(asked, **more)
 
 

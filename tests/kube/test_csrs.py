@@ -188,3 +188,16 @@ async def test_the_namespace_is_the_context_s(control_plane: ControlPlane, tmp_p
     kubectl(control_plane, "--kubeconfig", str(config), "config", "set-context", current, "--namespace=cams")
     assert await namespace_of(str(config)) == "cams"
     assert await namespace_of(str(tmp_path / "absent")) == "default"
+
+
+async def test_every_key_that_waits_is_known_whatever_its_number(bench: Bench) -> None:
+    for number in (1, 7):
+        await bench.csrs.store_key(bench.gate, number, KEY)
+    await bench.csrs.store_key(bench.owner("door"), 3, KEY)
+    known = bench.cache.pending_keys(bench.namespace, bench.gate.uid)
+    assert [(one.name, one.annotations["devicecert.io/number"]) for one in known] == [
+        ("gate-r1-key", "1"),
+        ("gate-r7-key", "7"),
+    ]
+    await bench.csrs.drop_key(bench.namespace, "gate-r1-key", known[0].uid)
+    assert [one.name for one in bench.cache.pending_keys(bench.namespace, bench.gate.uid)] == ["gate-r7-key"]

@@ -24,7 +24,7 @@ from device_cert_operator.api.tolerant import (
     texts,
     time_or_none,
 )
-from device_cert_operator.core.model import ClockSource, Condition, DeviceIdentity, RevisionRef
+from device_cert_operator.core.model import ClockSource, Condition, DeviceIdentity, KeyType, RevisionRef
 from device_cert_operator.core.requests import CSR_KEY
 from device_cert_operator.core.status import (
     Activating,
@@ -327,7 +327,7 @@ def _request(part: Document) -> RequestStatus:
     return RequestStatus(
         integer(part.get("number"), 0),
         texts(part.get("names")),
-        needed_text(part, "algorithm"),
+        KeyType(needed_text(part, "algorithm")),
         needed_text(part, "inputHash"),
         needed_time(part, "time"),
         text_or_none(part, "publicKeySHA256"),

@@ -128,7 +128,7 @@ def _new_request(s: CertificateSituation, names: Names, hashed: str) -> RequestS
     return RequestStatus(
         max(last, s.highest, *(revision.number for revision in s.revisions)) + 1,
         names.all,
-        str(choose_key_type(s)),
+        choose_key_type(s),
         hashed,
         s.now,
         config_map=f"{s.desired.key.name}-csr",

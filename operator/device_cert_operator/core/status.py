@@ -6,7 +6,7 @@
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from device_cert_operator.core.model import ClockSource, Condition, DeviceIdentity, RevisionRef
+from device_cert_operator.core.model import ClockSource, Condition, DeviceIdentity, KeyType, RevisionRef
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,13 +200,13 @@ class EffectiveStatus:
 class RequestStatus:
     """A CSR that is asked for, or waits for its signature; gone once the revision of its number is published.
 
-    names: asked for. key_type: a `KeyType`. input_hash: of the revision to be. public_key_sha256: of the CSR, once one
+    names: asked for. input_hash: of the revision to be. public_key_sha256: of the CSR, once one
     was seen: if the CSR is gone afterwards, its key is lost. config_map: where the CSR stands, for people.
     """
 
     number: int
     names: tuple[str, ...]
-    key_type: str
+    key_type: KeyType
     input_hash: str
     since: datetime
     public_key_sha256: str | None = None

@@ -18,6 +18,7 @@ from device_cert_operator.kube.relations import constraint_of, matters, signs, s
 from device_cert_operator.kube.revisions import secret_view
 from device_cert_operator.kube.views import (
     OWNER_NAME,
+    OWNER_UID,
     AuthorityView,
     CertificateView,
     DeviceView,
@@ -55,6 +56,7 @@ class Cache:
         self._by_login: dict[tuple[str, str], set[ObjectKey]] = defaultdict(set)
         self._revisions: dict[tuple[str, str], dict[str, Revision]] = defaultdict(dict)
         self._numbers: dict[tuple[str, str], set[int]] = defaultdict(set)
+        self._pending: dict[tuple[str, str], set[SecretKey]] = defaultdict(set)
         self._given: dict[tuple[str, str], set[SecretKey]] = defaultdict(set)
         self._revision_keys: dict[str, set[SecretKey]] = defaultdict(set)
         self._learned: dict[str, set[ObjectKey]] = defaultdict(set)
@@ -148,6 +150,10 @@ class Cache:
     def highest_revision(self, namespace: str, owner_name: str) -> int:
         """The highest number among the revisions of this name, whoever owned it; 0 without any."""
         return max(self._numbers.get((namespace, owner_name), {0}))
+
+    def pending_keys(self, namespace: str, owner_uid: str) -> tuple[SecretView, ...]:
+        """The Secrets with keys of a DeviceCertificate that wait, or waited, for a signature; by name."""
+        return tuple(self._secrets[key] for key in sorted(self._pending.get((namespace, owner_uid), ())))
 
     def revisions_given_to(self, namespace: str, device_uid: str) -> tuple[Revision, ...]:
         """The revisions, of whatever owner, that this Device was given."""
@@ -274,6 +280,8 @@ class Cache:
         old = self._secrets.get(key)
         self._drop_secret(key)
         self._secrets[key] = view
+        if view.use == "pending-key":
+            self._pending[_waits_for(view)].add(key)
         if (revision := view.revision) is not None:
             self._revisions[view.namespace, revision.owner_uid][view.name] = revision
             self._revision_keys[revision.facts.public_key_sha256].add(key)
@@ -317,6 +325,7 @@ class Cache:
         view = self._secrets.pop(key, None)
         if view is None:
             return False
+        _discard(self._pending, _waits_for(view), key)
         if (revision := view.revision) is not None:
             self._revisions[view.namespace, revision.owner_uid].pop(view.name, None)
             _discard(self._revision_keys, revision.facts.public_key_sha256, key)
@@ -330,6 +339,11 @@ class Cache:
 def _family(view: SecretView) -> tuple[str, str]:
     """(namespace, name of the owner) of a revision."""
     return view.namespace, view.annotations.get(OWNER_NAME, "")
+
+
+def _waits_for(view: SecretView) -> tuple[str, str]:
+    """(namespace, uid of the owner) of a key that waits."""
+    return view.namespace, view.annotations.get(OWNER_UID, "")
 
 
 def _is_older(one: str, other: str) -> bool:

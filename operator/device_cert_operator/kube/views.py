@@ -90,6 +90,12 @@ class SecretView:
     revision: Revision | None = None
     digest: str | None = None
 
+    @property
+    def number(self) -> int:
+        """Of the revision or request it belongs to; 0 without."""
+        text = self.annotations.get(NUMBER, "")
+        return int(text) if text.isdecimal() else 0
+
 
 def device_view(obj: Object) -> DeviceView:
     """Never raises for a spec that cannot be read."""

@@ -19,14 +19,13 @@ from device_cert_operator.core.firmware_certificate import (
 )
 from device_cert_operator.core.installation import key_type_of
 from device_cert_operator.core.model import ObjectKey
-from device_cert_operator.core.requests import issuer_name, signs_itself
+from device_cert_operator.core.requests import issuer_name, makes_requests, signs_itself
 from device_cert_operator.core.schedule import TURN_LASTS, effective_renew_before, poll_after
 from device_cert_operator.core.schedule import retry_after as wait_after
 from device_cert_operator.core.status import CertificateStatus, DeviceStatus, EffectiveStatus
 from device_cert_operator.core.steps import Rest
 from device_cert_operator.core.wanted import choose_key_type, follow_at, renewal_at, wanted_names, with_allowed_names
 from device_cert_operator.errors import NotFound, OperatorError
-from device_cert_operator.kube.csrs import key_name
 from device_cert_operator.reconcile.certificate_steps import act, count_failure
 from device_cert_operator.reconcile.report import report_unreadable, served_status
 from device_cert_operator.reconcile.requests import read_answer, read_csr_state
@@ -100,13 +99,18 @@ async def observe(this: Round) -> CertificateSituation:
 
 
 def _pending_keys(this: Round) -> tuple[str, ...]:
-    """Stored keys that no request needs: of the revision that is published, or of a request before the open one."""
-    request, namespace = this.status.request, this.desired.key.namespace
-    revisions = this.tools.cache.revisions(namespace, this.view.uid)
-    numbers = {revisions[-1].number} if revisions else set()
-    numbers |= {request.number - 1} if request is not None else set()
-    names = (key_name(this.desired.key.name, number) for number in sorted(numbers - {request.number if request else 0}))
-    return tuple(name for name in names if this.tools.cache.secret(namespace, name) is not None)
+    """Stored keys that no request needs; without one, what a lost status may still have meant is kept."""
+    request, namespace, uid = this.status.request, this.desired.key.namespace, this.view.uid
+    revisions = this.tools.cache.revisions(namespace, uid)
+    newest = revisions[-1].number if revisions else 0
+
+    def is_needed(number: int) -> bool:
+        if request is not None:
+            return number == request.number
+        return makes_requests(this.desired) and number > newest
+
+    stored = this.tools.cache.pending_keys(namespace, uid)
+    return tuple(key.name for key in stored if not is_needed(key.number))
 
 
 def _member(this: Round, name: str) -> Member:

@@ -11,7 +11,6 @@ from device_cert_operator.core.model import (
     CSRRequest,
     DeviceCAIssuer,
     KeySource,
-    KeyType,
     NotServed,
     Revision,
     Security,
@@ -25,7 +24,7 @@ from device_cert_operator.core.status import OwnerRef
 from device_cert_operator.core.verdict import Verdict, judge
 from device_cert_operator.errors import InvalidSpec, OperatorError
 from device_cert_operator.kube.csrs import csr_name
-from device_cert_operator.kube.views import DEVICE_UID, NUMBER, CertificateView, DeviceView
+from device_cert_operator.kube.views import DEVICE_UID, CertificateView, DeviceView
 from device_cert_operator.pki.verify import links
 from device_cert_operator.reconcile.firmware import look_at_firmware
 from device_cert_operator.reconcile.placement import changing_now
@@ -149,12 +148,9 @@ def _csr_wanted(view: DeviceView, holder: CertificateView, tools: Tools) -> CSRW
     except InvalidSpec:  # told by the DeviceCertificate
         return None
     there = tools.cache.secret(view.key.namespace, csr_name(holder.key.name), "ConfigMap")
-    answered = there is not None and (there.annotations.get(NUMBER), there.annotations.get(DEVICE_UID)) == (
-        str(request.number),
-        view.uid,
-    )
+    answered = there is not None and (there.number, there.annotations.get(DEVICE_UID)) == (request.number, view.uid)
     alias = f"{alias_prefix(view.key)}r{request.number}"
-    wanted = CSRRequest(alias, names, subject, KeyType(request.key_type))
+    wanted = CSRRequest(alias, names, subject, request.key_type)
     return CSRWanted(request.number, wanted, answered, desired.allow_gap)
 
 

@@ -7,7 +7,6 @@ from device_cert_operator.core.model import (
     CertManagerIssuer,
     DesiredCertificate,
     ExternalIssuer,
-    KeyType,
     Names,
     ProvidedIssuer,
     names_of,
@@ -32,7 +31,7 @@ from device_cert_operator.errors import (
 from device_cert_operator.issuers.cert_manager import ReturnedChain, build_request, read_request, requested_csr
 from device_cert_operator.kube.cert_manager import is_ours, not_ours
 from device_cert_operator.kube.csrs import NewCSR, csr_name, key_name
-from device_cert_operator.kube.views import DEVICE_UID, NUMBER, CertificateView
+from device_cert_operator.kube.views import DEVICE_UID, CertificateView
 from device_cert_operator.pki.csr import build_csr, csr_to_pem, read_csr
 from device_cert_operator.pki.keys import PrivateKey, make_key, read_key
 from device_cert_operator.pki.returned import Returned, check_returned, read_leaf
@@ -51,8 +50,7 @@ async def read_csr_state(tools: Tools, namespace: str, certificate: str) -> CSRS
     known = memory.get((namespace, certificate))
     if known is not None and known[0] == view.resource_version:
         return known[1]
-    number = view.annotations.get(NUMBER, "")
-    state = CSRState(int(number) if number.isdigit() else 0, view.annotations.get(DEVICE_UID, ""))
+    state = CSRState(view.number, view.annotations.get(DEVICE_UID, ""))
     data = await tools.csrs.read(namespace, certificate)
     if data is None:
         return None
@@ -212,7 +210,7 @@ def _place(desired: DesiredCertificate, request: RequestStatus | None) -> str:
 async def make_csr(tools: Tools, view: CertificateView, desired: DesiredCertificate, request: RequestStatus) -> None:
     """A key of ours, kept until its certificate comes, and the CSR for it. Raises InvalidSpec, ClusterError."""
     names = names_of(*request.names)
-    stored = await tools.csrs.store_key(view, request.number, make_key(KeyType(request.key_type)).pkcs8_pem())
+    stored = await tools.csrs.store_key(view, request.number, make_key(request.key_type).pkcs8_pem())
     key = read_key(stored)
     csr = build_csr(key, names, csr_subject(desired.subject, names))
     await tools.csrs.publish(view, NewCSR(request.number, csr_to_pem(csr), key.public_key_sha256))
@@ -225,7 +223,7 @@ async def submit(tools: Tools, view: CertificateView, desired: DesiredCertificat
     csr = await tools.csrs.read(desired.key.namespace, desired.key.name)
     if csr is None:
         raise Conflict(f"The CSR of {desired.key} is gone meanwhile.")
-    spec = build_request(desired.issuer, csr, KeyType(request.key_type), desired.duration)
+    spec = build_request(desired.issuer, csr, request.key_type, desired.duration)
     await tools.cert_manager.create(view, request_name(desired, request), spec)
     await tools.cert_manager.clear(view)
 
