@@ -19,6 +19,7 @@ UNDER_WAY = frozenset(
         Reason.WAITING_FOR_CERTIFICATE,
         Reason.WAITING_FOR_CSR,
         Reason.WAITING_FOR_ISSUER,
+        Reason.WAITING_FOR_APPROVAL,
         Reason.INSTALLING,
         Reason.RENEWING,
         Reason.AUTHORITY_NOT_READY,

@@ -59,6 +59,8 @@ _ABOUT_THE_CERTIFICATE = frozenset(
         Reason.DEVICE_REFUSED,
         Reason.UNSUPPORTED,
         Reason.NOT_SERVED,
+        Reason.DEVICE_KEY_LOST,
+        Reason.CSR_UNACCEPTABLE,
         Reason.PLAINTEXT_KEY_REFUSED,
         Reason.CONFIG_MAP_NOT_OURS,
         Reason.CERTIFICATE_UNREADABLE,
