@@ -229,3 +229,15 @@ async def test_a_file_without_the_owners_label_is_told(world: World, outside: Ou
     assert "label configmap gate-signed devicecert.io/use=certificate" in told["message"]
     await world.kubectl("label", "configmap", "gate-signed", "devicecert.io/use=certificate")
     await world.ready("gate")
+
+
+async def test_a_device_that_takes_its_time_over_a_key_is_no_device_that_is_away(
+    world: World, outside: OutsideCA
+) -> None:
+    camera = await world.camera("gate", faults={Fault.SLOW_KEY_GENERATION}, key_generation_for=3.0)
+    await begin(world, **BY_DEVICE)
+    await put(world, outside.sign(await csr_of(world)), outside.issuing_pem, outside.root_pem)
+    await world.ready("gate")
+    assert camera.journal.operations["GetKeyStatus"] > 1
+    told = await world.kubectl("get", "events", "-o", "jsonpath={.items[*].reason}")
+    assert "DeviceBusy" not in told
