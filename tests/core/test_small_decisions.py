@@ -326,6 +326,18 @@ READY = Condition("Ready", "True", "Ready", "", 1, NOW)
         (situation(served=AWAY, recognition=None), "Identified", ("Unknown", Reason.NOT_CHECKED)),
         (situation(served=AWAY, recognition=None), "Secure", ("Unknown", Reason.DEVICE_UNREACHABLE)),
         (situation(served=AWAY, recognition=None, searched=True), "AddressCurrent", ("False", Reason.ADDRESS_UNKNOWN)),
+        (
+            situation(
+                assignment=None,
+                served=AWAY,
+                plain_answers=True,
+                recognition=replace(KNOWN, proven_by="Plaintext"),
+                report=report(https_enabled=False),
+                desired=desired(security=Security.PLAINTEXT, ensure_https=False),
+            ),
+            "Secure",
+            ("False", Reason.HTTPS_OFF),
+        ),
         (situation(recognition=STRANGER), "Identified", ("False", Reason.IDENTITY_UNCONFIRMED)),
         (situation(recognition=replace(KNOWN, learn=True)), "Identified", ("Unknown", Reason.NOT_LOGGED_IN)),
         (situation(login_error=DeviceBusy("later")), "Reachable", ("True", Reason.ANSWERS)),

@@ -10,6 +10,7 @@ from datetime import timedelta
 
 from device_cert_operator.core import identity
 from device_cert_operator.core.device_key import csr_is_asked_for, csr_key_is_gone
+from device_cert_operator.core.failures import failure
 from device_cert_operator.core.findings import Finding, blocked, note, to_do, waiting
 from device_cert_operator.core.firmware import (
     address_is_not_permitted,
@@ -38,7 +39,6 @@ from device_cert_operator.core.placement import (
 from device_cert_operator.core.situation import Situation
 from device_cert_operator.core.steps import EnableHTTPS, Locate, LogIn, Reboot, RecordReboot, SetClock, UseNTP
 from device_cert_operator.core.zones import is_off_by_its_zone
-from device_cert_operator.errors import CredentialsRejected, DeviceBusy, MissingReference, PermissionMissing
 from device_cert_operator.reasons import Reason
 
 OPERATOR_CLOCK_TOLERANCE = timedelta(seconds=10)
@@ -100,15 +100,7 @@ def login_failed(s: Situation) -> Finding | None:
     """The log-in of this pass did not work; what follows needs one."""
     if s.login_error is None:
         return None
-    error = s.login_error
-    condition = (
-        "Authenticated"
-        if isinstance(error, CredentialsRejected | PermissionMissing | MissingReference)
-        else "Reachable"
-    )
-    if isinstance(error, DeviceBusy):
-        return waiting(None, error.reason, error.message)
-    return blocked(condition, error.reason, error.message)
+    return failure(s.login_error, LogIn())
 
 
 def device_is_another(s: Situation) -> Finding | None:

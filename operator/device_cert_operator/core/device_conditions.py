@@ -58,7 +58,7 @@ def _routine(s: Situation, plan: Plan) -> bool:
 
 def _part(kind: str, s: Situation, plan: Plan) -> Claim:
     finding = next((finding for finding in plan.findings if finding.condition == kind), None)
-    if finding is not None and not (kind == "Secure" and s.assignment is None):
+    if finding is not None:
         return no(kind, finding.reason, finding.message)
     match kind:
         case "Reachable":

@@ -7,7 +7,7 @@ from device_cert_operator.core.addresses import pending_change
 from device_cert_operator.core.conditions import merge, no, summary
 from device_cert_operator.core.decide import Plan
 from device_cert_operator.core.device_conditions import claims, events_between
-from device_cert_operator.core.findings import Finding
+from device_cert_operator.core.failures import failure
 from device_cert_operator.core.firmware import EXPORTS
 from device_cert_operator.core.identity import why_another
 from device_cert_operator.core.model import CertificateFacts, DeviceReport, Served
@@ -18,7 +18,6 @@ from device_cert_operator.core.steps import Rest, SetClock, State
 from device_cert_operator.core.zones import is_off_by_its_zone
 from device_cert_operator.errors import Conflict, InvalidSpec, NotFound, OperatorError
 from device_cert_operator.kube.views import AuthorityView, CertificateView, DeviceView, View
-from device_cert_operator.reasons import Reason
 from device_cert_operator.reconcile.tools import Tools
 from device_cert_operator.reconcile.visit import Visit
 
@@ -43,32 +42,9 @@ async def report_device(visit: Visit, s: Situation, plan: Plan, error: OperatorE
 
 def _with_error(plan: Plan, error: OperatorError) -> Plan:
     """An error of this pass is a finding like the others, and the first."""
-    condition = "Secure" if error.reason in _ABOUT_THE_CERTIFICATE else "Reachable"
-    if error.reason in {Reason.CREDENTIALS_REJECTED, Reason.PERMISSION_MISSING, Reason.SECRET_MISSING}:
-        condition = "Authenticated"
-    if error.reason in {Reason.IDENTITY_MISMATCH, Reason.IDENTITY_CONFLICT}:
-        condition = "Identified"
-    finding = Finding(condition, error.reason, error.message, blocks=True)
-    return Plan(Rest(State.HELD, error.reason, error.message), (finding, *plan.findings))
-
-
-_ABOUT_THE_CERTIFICATE = frozenset(
-    {
-        Reason.STORE_FULL,
-        Reason.KEY_TYPE_REFUSED,
-        Reason.DEVICE_REFUSED,
-        Reason.UNSUPPORTED,
-        Reason.NOT_SERVED,
-        Reason.DEVICE_KEY_LOST,
-        Reason.CSR_UNACCEPTABLE,
-        Reason.PLAINTEXT_KEY_REFUSED,
-        Reason.CONFIG_MAP_NOT_OURS,
-        Reason.CERTIFICATE_UNREADABLE,
-        Reason.NAME_NOT_ALLOWED,
-        Reason.AUTHORITY_MISSING,
-        Reason.AUTHORITY_NOT_READY,
-    }
-)
+    finding = failure(error, plan.next)
+    state = State.WAITING if finding.waits else State.HELD
+    return Plan(Rest(state, finding.reason, finding.message), (finding, *plan.findings))
 
 
 def _device_status(visit: Visit, s: Situation) -> DeviceStatus:

@@ -1,0 +1,75 @@
+"""Which condition tells an error: by what kind of error it is, and by what its step was for."""
+
+from typing import get_args
+
+import pytest
+
+from device_cert_operator.core.failures import CLOSES, failure
+from device_cert_operator.core.steps import (
+    DeviceWork,
+    EnableHTTPS,
+    ExportCA,
+    Locate,
+    LogIn,
+    PublishCA,
+    Reboot,
+    RecordReboot,
+    SetClock,
+    Step,
+    UseNTP,
+    WithdrawCSR,
+)
+from device_cert_operator.errors import (
+    ClusterError,
+    CredentialsRejected,
+    DeviceBusy,
+    DeviceRefused,
+    DeviceUnreachable,
+    IdentityMismatch,
+    MissingReference,
+    OperatorError,
+    PermissionMissing,
+    ProtocolViolation,
+    Unsupported,
+    VerificationFailed,
+)
+from device_cert_operator.reasons import Reason
+
+SECRET_AWAY = MissingReference("no Secret", reason=Reason.SECRET_NOT_SHARED)
+
+
+@pytest.mark.parametrize(
+    ("error", "step", "condition"),
+    [
+        (CredentialsRejected("no"), LogIn(), "Authenticated"),
+        (CredentialsRejected("no"), SetClock(), "Authenticated"),
+        (PermissionMissing("no"), UseNTP(), "Authenticated"),
+        (SECRET_AWAY, LogIn(), "Authenticated"),
+        (SECRET_AWAY, WithdrawCSR(), "Secure"),
+        (IdentityMismatch("another"), EnableHTTPS(), "Identified"),
+        (DeviceUnreachable("gone"), WithdrawCSR(), "Reachable"),
+        (ProtocolViolation("<html>"), LogIn(), "Reachable"),
+        (ProtocolViolation("<html>"), ExportCA(), "Secure"),
+        (DeviceRefused("no"), SetClock(), "ClockInSync"),
+        (DeviceRefused("no"), UseNTP(), "ClockInSync"),
+        (DeviceRefused("no"), Reboot("verb"), "Reachable"),
+        (Unsupported("no"), EnableHTTPS(), "Secure"),
+        (VerificationFailed("another"), WithdrawCSR(), "Secure"),
+        (ClusterError("away"), PublishCA(), "Secure"),
+    ],
+)
+def test_an_error_is_told_by_one_condition(error: OperatorError, step: Step, condition: str) -> None:
+    told = failure(error, step)
+    assert (told.condition, told.reason, told.message) == (condition, error.reason, error.message)
+    assert told.blocks and not told.waits
+
+
+@pytest.mark.parametrize("step", [LogIn(), SetClock(), WithdrawCSR()])
+def test_a_busy_device_is_waited_for(step: Step) -> None:
+    told = failure(DeviceBusy("later"), step)
+    assert told.condition is None and told.waits and told.reason is Reason.DEVICE_BUSY
+
+
+def test_every_step_is_for_something_or_only_reaches_the_device() -> None:
+    reaching = {Locate, LogIn, RecordReboot, Reboot}
+    assert {step for step in get_args(DeviceWork) if step not in CLOSES} == reaching
