@@ -36,8 +36,13 @@ class PlaneError(Exception):
     """The plane did not start or answer; the message ends with the log of what failed."""
 
 
-class _PortTaken(PlaneError):
-    """Somebody took a port between our looking and our using it."""
+class _PartEnded(PlaneError):
+    """A process ended while it was waited for."""
+
+    def __init__(self, name: str, log: str) -> None:
+        super().__init__(f"{name} ended while starting:\n{log}")
+        self.name = name
+        self.found_port_taken = "address already in use" in log
 
 
 @dataclass(frozen=True)
@@ -98,10 +103,17 @@ class ControlPlane:
 
     def start_all(self) -> None:
         """Start what does not run; returns when all three work. Raises PlaneError."""
-        for name in START_ORDER:
-            if name not in (parts := self.parts) or not parts[name].alive:
-                self._start(name)
-        self._wait(self._controllers_work, "The control plane was not ready", API_SERVER)
+        started: set[str] = set()
+        while True:
+            try:
+                for name in START_ORDER:
+                    if name not in (parts := self.parts) or not parts[name].alive:
+                        started.add(name)
+                        self._start(name)
+                return self._wait(self._controllers_work, "The control plane was not ready", API_SERVER)
+            except _PartEnded as ended:
+                if ended.name in started:
+                    raise  # else it was ending already when it was looked at
 
     def stop(self, *, keep_data: bool = False) -> None:
         """End every process, and remove the plane's data."""
@@ -194,9 +206,7 @@ class ControlPlane:
         while not condition():
             for name, part in self.parts.items():
                 if not part.alive:
-                    log = self.log_tail(name)
-                    kind = _PortTaken if "address already in use" in log else PlaneError
-                    raise kind(f"{name} ended while starting:\n{log}")
+                    raise _PartEnded(name, self.log_tail(name))
             if time.monotonic() > until:
                 raise PlaneError(f"{what} within {READY_WITHIN:.0f} s:\n{self.log_tail(suspect)}")
             time.sleep(0.05)
@@ -283,5 +293,5 @@ def _start_on_free_ports(folder: Path, programs: Programs, *, tied: bool) -> Con
             return plane
         except BaseException as error:
             plane.stop(keep_data=True)
-            if not tries or not isinstance(error, _PortTaken):
+            if not tries or not isinstance(error, _PartEnded) or not error.found_port_taken:
                 raise

@@ -82,6 +82,17 @@ def test_a_killed_part_is_noticed_and_started_again(own_plane: ControlPlane, par
     assert own_plane.healthy()
 
 
+def test_a_part_that_is_still_ending_is_started_again(own_plane: ControlPlane) -> None:
+    """It lives when it is looked at, and no longer when it is waited for."""
+    ending = own_plane.parts["kube-apiserver"]
+    ending.signal(signal.SIGTERM)
+    wait_for(lambda: not own_plane.healthy(), 10, "noticing")
+    assert ending.alive
+    own_plane.start_all()
+    assert own_plane.healthy()
+    assert own_plane.parts["kube-apiserver"] != ending
+
+
 def test_nothing_is_started_twice_in_one_folder(own_plane: ControlPlane) -> None:
     with pytest.raises(Exception, match="stop it first"):
         start(own_plane.folder)
