@@ -283,8 +283,11 @@ async def test_https_that_is_off_is_switched_on_over_http(simulator: Simulator) 
 
 async def test_a_certificate_that_a_request_destroyed_comes_back_with_https(bench: CameraBench) -> None:
     camera = bench.camera
+    async with bench.driver() as driver:
+        assert not (await driver.observe()).capabilities.csr_clears_first
     camera.faults.set(Fault.CSR_DESTROYS_CERTIFICATE, 1)
     async with bench.driver() as driver:
+        assert (await driver.observe()).capabilities.csr_clears_first
         await driver.create_csr(csr_request(1, KeyType.ECDSA_P256))
         found = await driver.inventory()
         assert (found.assigned, found.keys) == (None, {"dc-0a1b2c3d-r1"})

@@ -93,6 +93,8 @@ def test_the_certificate_page_is_read_and_unknown_kinds_of_key_are_left_out() ->
     assert found.key_types == {KeyType.RSA_2048}
     assert (found.firmware.leaf, found.uploaded, found.deletes_first) == (FINGERPRINT, None, False)
     assert found.request == pages.SigningRequest("dc-0a1b2c3d-r1", ready=True)
+    assert not found.request_destroys  # older firmware does not say
+    assert pages.read_certificates(CERTIFICATES | {"requestDestroys": True}).request_destroys
 
 
 @pytest.mark.parametrize(
@@ -100,6 +102,7 @@ def test_the_certificate_page_is_read_and_unknown_kinds_of_key_are_left_out() ->
     [
         {"inUse": "both"},
         {"inUse": 7},
+        {"requestDestroys": "yes"},
         {"keyTypes": "RSA"},
         {"keyTypes": [1]},
         {"firmware": None},

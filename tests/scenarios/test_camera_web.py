@@ -1,10 +1,13 @@
 """A camera with one slot and a CA in its firmware, under our own CA: first issue, renewal, tampering, a new address."""
 
+import json
+
 import pytest
 
 from device_simulator import Fault, Kind, SimulatedDevice
 from device_simulator.camera_web.device import FirmwareCADevice
-from tests.support.world import World
+from tests.support.outside_ca import OutsideCA
+from tests.support.world import HTTP, World
 
 
 async def one_camera(world: World, **spec: object) -> SimulatedDevice:
@@ -95,6 +98,46 @@ async def test_a_key_made_on_the_camera_never_leaves_it(world: World) -> None:
     told = camera.counters.requests
     assert (told["POST /cgi/certificate/request"], told["POST /cgi/certificate/signed"]) == (1, 1)
     assert "POST /cgi/certificate" not in told
+
+
+async def test_a_camera_whose_request_destroys_its_certificate_needs_leave_for_that(world: World) -> None:
+    camera = await world.camera("gate", kind=Kind.FIRMWARE_CA, faults=(Fault.CSR_DESTROYS_CERTIFICATE,))
+    await world.credentials()
+    await world.authority()
+    made_there = world.certificate("gate", privateKey={"source": "Device"})
+    await world.apply(world.device("gate", driver="camera-web"), made_there)
+    await world.start_operator()
+    told = await world.until("dev", "gate", "Secure", "False", "GapNotAllowed")
+    assert "spec.allowGap: true" in told["message"]
+    assert "POST /cgi/certificate/request" not in camera.counters.requests
+    await world.kubectl("patch", "dcert", "gate", "--type=merge", "-p", '{"spec":{"allowGap":true}}')
+    await world.ready("gate")
+    await world.becomes_trusted(camera)
+    assert camera.counters.requests["POST /cgi/certificate/request"] == 1
+
+
+async def test_a_restart_between_a_destroying_request_and_its_signature_is_told_and_survived(world: World) -> None:
+    """Nothing is served then; the camera's key waits, and HTTPS comes back where HTTP may be used for that."""
+    outside = OutsideCA(world.folder / "outside")
+    camera = await world.camera("gate", kind=Kind.FIRMWARE_CA, faults=(Fault.CSR_DESTROYS_CERTIFICATE,))
+    await world.credentials()
+    external = {"external": {"certificateRef": {"name": "gate-signed"}}}
+    wanted = world.certificate("gate", issuer=external, privateKey={"source": "Device"}, allowGap=True)
+    await world.apply(world.device("gate", driver="camera-web"), wanted)
+    await world.start_operator()
+    await world.until("dcert", "gate", "Issued", "False", "WaitingForSignature")
+    csr = (await world.get("configmap", "gate-csr"))["data"]["certreq.pem"]
+    await camera.reboot()
+    await world.until("dev", "gate", "Reachable", "False", "DeviceUnreachable", within=60)
+    over_http = {"spec": {"connection": {"security": "Plaintext", "port": HTTP}}}
+    await world.kubectl("patch", "dev", "gate", "--type=merge", "-p", json.dumps(over_http))
+    await world.until("dev", "gate", "Reachable", "True", within=30)
+    chain = outside.sign(csr) + outside.issuing_pem + outside.root_pem
+    await world.kubectl("create", "configmap", "gate-signed", f"--from-literal=tls.crt={chain}")
+    await world.kubectl("label", "configmap", "gate-signed", "devicecert.io/use=certificate")
+    await world.ready("gate", within=30)
+    await world.becomes_trusted(camera, root=outside.root)
+    assert camera.counters.requests["POST /cgi/certificate/request"] == 1
 
 
 async def test_small_troubles_of_every_kind_do_not_stop_it(world: World) -> None:

@@ -152,6 +152,7 @@ async def certificate(device: "FirmwareCADevice", request: web.BaseRequest) -> w
     return _told(
         {
             "inUse": device.in_use,
+            "requestDestroys": device.faults.on(Fault.CSR_DESTROYS_CERTIFICATE),
             "replaces": "after-delete" if device.faults.on(Fault.CLEAR_IMPORT_GAP) else "in-place",
             "keyTypes": list(device.spec.key_types),
             "firmware": _slot("firmware", device.own),

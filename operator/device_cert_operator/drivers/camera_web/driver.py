@@ -271,6 +271,7 @@ def _capabilities(found: Certificates) -> Capabilities:
         key_types=found.key_types,
         makes_key_types=found.key_types,
         chain_length=_CHAIN_LENGTH,
+        csr_clears_first=found.request_destroys,
         clears_first=found.deletes_first,
         replaces_in_place=True,
         restart_for=_RESTART_FOR,

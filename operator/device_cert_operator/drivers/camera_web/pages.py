@@ -53,11 +53,13 @@ class SigningRequest:
 class Certificates:
     """The certificate page. in_use: `firmware`, `uploaded` or `none`.
 
-    deletes_first: an upload is refused while another one is there.
+    deletes_first: an upload is refused while another one is there. request_destroys: a request takes every certificate,
+    the camera's own too; that is seen after a restart.
     """
 
     in_use: str
     deletes_first: bool
+    request_destroys: bool
     key_types: frozenset[KeyType]
     firmware: Slot
     uploaded: Slot | None
@@ -155,6 +157,7 @@ def read_certificates(page: Page) -> Certificates:
     return Certificates(
         in_use=in_use,
         deletes_first=_text(page, "replaces") == "after-delete",
+        request_destroys=_flag(page, "requestDestroys"),
         key_types=frozenset(known[word] for word in _texts(page, "keyTypes") if word in known),
         firmware=firmware,
         uploaded=_slot(page, "uploaded"),
