@@ -442,6 +442,16 @@ def test_five_devices_that_renew_are_named_shortly() -> None:
     assert claim.message.startswith("a, b, c, d…")
 
 
+def test_what_is_unusual_about_an_issued_certificate_stands_beside_it() -> None:
+    s = look(member("a", "10.0.0.1", state=RevisionState(installed=OLD.ref), secure="True"))
+    s = replace(s, revisions=(replace(OLD, input_hash=hashed(s)),))
+    ends = replace(s, authority=replace(CA, not_after=NOW + timedelta(days=40)))
+    for one, told in ((s, "Revision 1 is issued."), (ends, "no certificate outlives it")):
+        claims = {claim.type: claim for claim in certificate_claims(one, decide_certificate(one), None)}
+        assert claims["Issued"].status == "True"
+        assert told in claims["Issued"].message
+
+
 def test_attempts_back_off() -> None:
     first = next_attempt(Attempts(), NOW, "uid")
     second = next_attempt(first, NOW, "uid")

@@ -6,6 +6,7 @@ from datetime import timedelta
 import pytest
 
 from device_cert_operator.core.model import (
+    AuthorityIssuer,
     CASecretIssuer,
     DesiredCertificate,
     KeyType,
@@ -19,7 +20,7 @@ from device_cert_operator.core.profile import (
     AuthorityFacts,
     LeafProfile,
     plan_leaf,
-    why_authority_expires_soon,
+    remarks_on_dates,
 )
 from device_cert_operator.errors import InvalidSpec, IssuanceDenied, Retry
 from device_cert_operator.reasons import Reason
@@ -218,10 +219,9 @@ def test_a_ca_that_ends_before_two_renewals_is_told(remaining: int, warned: bool
     assert reasons == ([Reason.AUTHORITY_EXPIRES_SOON] if warned else [])
 
 
-def test_the_warning_names_the_ca_its_end_and_the_next_move() -> None:
-    ending = AuthorityFacts((replace(ROOT, not_after=NOW + timedelta(days=3)),))
-    assert why_authority_expires_soon(WANTED, ending, NOW) == (
-        "CA O=root is valid until 2026-11-27 12:00 UTC and no certificate outlives it: make a new CA, have the clients "
-        "trust it, then put it into the Secret."
-    )
-    assert why_authority_expires_soon(replace(WANTED, renew_before=timedelta(days=1)), ending, NOW) is None
+def test_the_remark_names_the_end_and_the_next_move() -> None:
+    end = NOW + timedelta(days=3)
+    ((_, told),) = remarks_on_dates(WANTED, end, NOW)
+    assert told.startswith("The CA is valid until 2026-11-27 12:00 UTC and no certificate outlives it: make a new CA")
+    assert remarks_on_dates(replace(WANTED, renew_before=timedelta(days=1)), end, NOW) == ()
+    assert remarks_on_dates(replace(WANTED, issuer=AuthorityIssuer("site")), end, NOW) == (), "that one is rotated"

@@ -3,6 +3,7 @@
 from device_cert_operator.core.certificate_model import CertificatePlan, CertificateSituation
 from device_cert_operator.core.conditions import Claim, no, summary, unknown, yes
 from device_cert_operator.core.issuing import plan_issue
+from device_cert_operator.core.profile import remarks_on_dates
 from device_cert_operator.core.requests import NotSigned, Signed
 from device_cert_operator.core.status import MemberStatus
 from device_cert_operator.core.steps import Rest, State
@@ -47,8 +48,10 @@ def _issued(s: CertificateSituation, plan: CertificatePlan, failure: OperatorErr
             return no("Issued", waits.reason, waits.message)
     if s.wanted is None:
         return no("Issued", Reason.WORKING, "The first certificate is being issued.")
-    warnings = " ".join(message for _, message in s.authority.warnings)
-    return yes("Issued", Reason.ISSUED, f"Revision {s.wanted.number} is issued. {warnings}".strip())
+    ends = s.authority.not_after
+    remarks = (*s.authority.warnings, *(remarks_on_dates(s.desired, ends, s.now) if ends else ()))
+    told = " ".join(message for _, message in remarks)
+    return yes("Issued", Reason.ISSUED, f"Revision {s.wanted.number} is issued. {told}".strip())
 
 
 def _installed(s: CertificateSituation, plan: CertificatePlan) -> Claim:

@@ -62,6 +62,7 @@ WELL = frozenset(
         Reason.FIRMWARE_ISSUES,
         Reason.FIRMWARE_RESTORED,
         Reason.SHARED_AUTHORITY,
+        Reason.PUBLIC_AUTHORITY_CANNOT_SIGN,
     }
 )
 

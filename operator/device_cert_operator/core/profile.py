@@ -9,6 +9,7 @@ from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
 
 from device_cert_operator.core.model import (
+    CASecretIssuer,
     CertificateFacts,
     DesiredCertificate,
     KeyType,
@@ -112,7 +113,7 @@ def plan_leaf(
         not_before=max(now - BACKDATED, ca.not_before).replace(microsecond=0),
         not_after=not_after,
         key_encipherment=key_type.startswith("RSA"),
-        warnings=_warnings(desired, ca, now),
+        warnings=remarks_on_dates(desired, ca.not_after, now),
     )
 
 
@@ -121,15 +122,24 @@ def csr_subject(asked: SubjectFields, names: Names) -> tuple[tuple[str, str], ..
     return _subject(asked, names, constrained=False)
 
 
-def why_authority_expires_soon(desired: DesiredCertificate, ca: AuthorityFacts, now: datetime) -> str | None:
-    """The sentence for AuthorityExpiresSoon: the CA ends before two renewals would."""
+def remarks_on_dates(desired: DesiredCertificate, ca_ends: datetime, now: datetime) -> tuple[Remark, ...]:
+    """What is unusual, and issued all the same: more than Apple takes; a CA that ends before two renewals would.
+
+    A CertificateAuthority is followed by another one in time, and says so itself.
+    """
+    remarks: list[Remark] = []
+    if desired.duration + BACKDATED > APPLE_MOST:
+        remarks.append(
+            (Reason.NOT_FOR_APPLE, "spec.duration is more than 825 days: Apple's platforms refuse the certificate.")
+        )
     before = effective_renew_before(desired.duration, desired.renew_before, desired.renew_before_percentage)
-    if ca.not_after - now >= 2 * before:
-        return None
-    return (
-        f"CA {ca.subject} is valid until {ca.not_after:%Y-%m-%d %H:%M} UTC and no certificate outlives it: "
-        "make a new CA, have the clients trust it, then put it into the Secret."
-    )
+    if isinstance(desired.issuer, CASecretIssuer) and ca_ends - now < 2 * before:
+        soon = (
+            f"The CA is valid until {ca_ends:%Y-%m-%d %H:%M} UTC and no certificate outlives it: make a new CA, have "
+            "the clients trust it, then put it into the Secret."
+        )
+        remarks.append((Reason.AUTHORITY_EXPIRES_SOON, soon))
+    return tuple(remarks)
 
 
 # ------------------------------------------------------------------------------------------------ names
@@ -198,17 +208,3 @@ def subject_text(field: str, value: str) -> str:
     if field in _BOUNDS and len(value) > _BOUNDS[field]:
         raise InvalidSpec(f"{where} may have {_BOUNDS[field]} characters, not {len(value)}.")
     return value.strip()
-
-
-# --------------------------------------------------------------------------------------------- warnings
-
-
-def _warnings(desired: DesiredCertificate, ca: AuthorityFacts, now: datetime) -> tuple[Remark, ...]:
-    warnings: list[Remark] = []
-    if desired.duration + BACKDATED > APPLE_MOST:
-        warnings.append(
-            (Reason.NOT_FOR_APPLE, "spec.duration is more than 825 days: Apple's platforms refuse the certificate.")
-        )
-    if (soon := why_authority_expires_soon(desired, ca, now)) is not None:
-        warnings.append((Reason.AUTHORITY_EXPIRES_SOON, soon))
-    return tuple(warnings)

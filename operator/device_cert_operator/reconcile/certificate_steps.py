@@ -26,7 +26,7 @@ from device_cert_operator.core.certificate_model import (
     Submit,
     WriteCopy,
 )
-from device_cert_operator.core.model import AuthorityIssuer, CASecretIssuer, Names, Revision, names_of
+from device_cert_operator.core.model import AuthorityIssuer, CASecretIssuer, ExternalIssuer, Names, Revision, names_of
 from device_cert_operator.core.profile import csr_subject
 from device_cert_operator.core.schedule import ISSUING_CEILING, next_attempt
 from device_cert_operator.core.status import Attempts, RequestStatus
@@ -44,7 +44,13 @@ from device_cert_operator.issuers.ca import issue, issue_for_csr
 from device_cert_operator.pki.authority import Authority
 from device_cert_operator.pki.csr import read_csr
 from device_cert_operator.reasons import Reason
-from device_cert_operator.reconcile.requests import fetch_for_publication, make_csr, request_name, submit
+from device_cert_operator.reconcile.requests import (
+    fetch_for_publication,
+    make_csr,
+    request_name,
+    submit,
+    why_no_public_authority,
+)
 from device_cert_operator.reconcile.round import Round
 from device_cert_operator.reconcile.signing import read_signing
 
@@ -77,6 +83,8 @@ async def act(step: CertificateStep, this: Round, situation: CertificateSituatio
             await _begin_request(this, reason, message, request)
         case RecordCSR(request):
             await this.save(replace(this.status, request=request))
+            if isinstance(this.desired.issuer, ExternalIssuer) and (told := why_no_public_authority(request)):
+                this.tell("Warning", Reason.PUBLIC_AUTHORITY_CANNOT_SIGN, *told)
         case MakeCSR(request):
             await make_csr(this.tools, this.view, this.desired, request)
         case Submit(request):

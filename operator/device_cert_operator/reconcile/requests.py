@@ -117,9 +117,13 @@ def _put_it_there(desired: DesiredCertificate, request: RequestStatus | None) ->
         f"{namespace}`): have it signed and put the chain into key {reference.key or 'tls.crt'} of {reference.kind} "
         f"{reference.name} (`devicecert csr put {name} -n {namespace} CHAIN.pem`)."
     )
-    if private := not_for_public_authorities(request.names):
-        told += f" No public CA signs {', '.join(private[:2])}: use a CA of your organisation."
-    return NotSigned(Reason.WAITING_FOR_SIGNATURE, told)
+    return NotSigned(Reason.WAITING_FOR_SIGNATURE, " ".join([told, *why_no_public_authority(request)]))
+
+
+def why_no_public_authority(request: RequestStatus) -> list[str]:
+    """The sentence for PublicAuthorityCannotSign, or none."""
+    private = not_for_public_authorities(request.names)
+    return [f"No public CA signs {', '.join(private[:2])}: use a CA of your organisation."] if private else []
 
 
 async def _of_cert_manager(
@@ -137,7 +141,10 @@ async def _of_cert_manager(
     if _key_of(requested_csr(found)) != request.public_key_sha256:
         told = f"CertificateRequest {name} was made for an older CSR. Another follows."
         return NotSigned(Reason.REQUEST_FAILED, told, again=True)
-    return read_request(name, found)
+    answer = read_request(name, found)
+    if isinstance(answer, NotSigned) and answer.reason in {Reason.REQUEST_FAILED, Reason.ISSUANCE_DENIED}:
+        return replace(answer, message=" ".join([answer.message, *why_no_public_authority(request)]))
+    return answer
 
 
 def _key_of(csr: bytes) -> str | None:
