@@ -16,6 +16,7 @@ from local_control_plane.plane import ControlPlane
 from tests.support import cert_manager
 from tests.support.cert_manager import CertManager
 from tests.support.control_plane import install_crds
+from tests.support.crash import Crash, first_of_each
 from tests.support.outside_ca import OutsideCA
 from tests.support.world import World
 
@@ -253,40 +254,15 @@ async def test_a_crash_around_any_step_of_the_certificate_costs_one_more_pass(
     world: World, manager: CertManager, monkeypatch: pytest.MonkeyPatch, moment: str, source: str
 ) -> None:
     """At each step everything is cancelled, and a new operator finds what is there. The signer just goes on."""
-    real = certificate_story.act
     seen: set[str] = set()
-    killed = asyncio.Event()
-
-    async def act(step: Any, *rest: Any) -> None:
-        kind = type(step).__name__
-        if kind in seen:
-            await real(step, *rest)
-            return
-        seen.add(kind)
-        if moment == "after":
-            await real(step, *rest)
-        killed.set()
-        await asyncio.Event().wait()
-
-    monkeypatch.setattr(certificate_story, "act", act)
+    crash = Crash(monkeypatch, certificate_story, moment, first_of_each(seen))
     camera = await begin(world, privateKey={"source": source})
     issuing = asyncio.create_task(manager.issue("gate-r1"))
-    ready = asyncio.create_task(world.ready("gate", within=90))
-    kills = 0
-    while not ready.done():
-        dies = asyncio.create_task(killed.wait())
-        await asyncio.wait([ready, dies], return_when=asyncio.FIRST_COMPLETED)
-        dies.cancel()
-        if killed.is_set():
-            kills += 1
-            killed.clear()
-            await world.kill_operator()
-            await world.start_operator()
-    await ready
+    await crash.survived(world, world.ready("gate", within=90))
     await issuing
     made = {"MakeCSR", "DropKey"} if source == "Operator" else set()
     assert {"BeginRequest", "RecordCSR", "Submit", "Publish", "GiveTurn", "DropRequest", *made} <= seen
-    assert kills == len(seen)
+    assert crash.kills == len(seen)
     assert await world.trusted(camera.address, manager.ca.root)
     assert [one["metadata"]["name"] for one in await manager.requests()] == ["gate-r1"]
     secrets = (await world.kubectl("get", "secrets", "-l", "devicecert.io/use", "-o", "name")).split()

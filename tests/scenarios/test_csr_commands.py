@@ -22,7 +22,7 @@ def outside(world: World) -> OutsideCA:
 
 async def csr(world: World, *arguments: str | Path, given: str | None = None) -> Result:
     """`devicecert csr …` in the world's namespace."""
-    words = ["csr", *map(str, arguments), "-n", world.namespace, "--kubeconfig", str(world.kubeconfig)]
+    words = ["csr", *map(str, arguments), "-n", world.namespace, "--kubeconfig", str(world.plane.kubeconfig)]
     return await asyncio.to_thread(CliRunner().invoke, main, words, given)
 
 
@@ -56,6 +56,8 @@ async def test_a_csr_goes_out_and_its_chain_comes_in(world: World, outside: Outs
     assert got.stdout == ""
     assert world.address(1) in got.stderr and f"ConfigMap {world.namespace}/gate-signed" in got.stderr
     assert "No public CA signs" in got.stderr
+    events = await world.kubectl("get", "events", "-o", "jsonpath={.items[*].reason}")
+    assert "PublicAuthorityCannotSign" in events.split()
     shown = await csr(world, "get", "gate")
     assert shown.stdout == file.read_text()
     leaf = write(world, "leaf.pem", outside.sign(file.read_text()))

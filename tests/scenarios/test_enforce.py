@@ -12,6 +12,7 @@ from device_cert_operator.core.status import AddressStatus
 from device_cert_operator.core.steps import Locate, LogIn, LookAtDeclared, Reboot, SetAddress
 from device_cert_operator.reconcile import device
 from device_simulator import Fault, SimulatedDevice
+from tests.support.crash import Crash
 from tests.support.world import HTTP, HTTPS, World
 
 SET = "SetNetworkInterfaces"
@@ -201,24 +202,16 @@ async def test_a_crash_around_any_step_loses_nothing(
     home = camera.address
     if restart:
         camera.faults.set(Fault.ADDRESS_CHANGE_NEEDS_REBOOT)
-    crashed = asyncio.Event()
-    act = device.act
+    taken = 0
 
-    async def act_and_crash(taken: Any, situation: Any, visit: Any) -> None:
-        before_the_move = situation.address == home and step is LogIn
-        if moment == "after" or before_the_move or not isinstance(taken, step):
-            await act(taken, situation, visit)
-        if before_the_move or not isinstance(taken, step):
-            return
-        crashed.set()
-        await asyncio.Event().wait()  # until the process is ended
+    def first_away(one: Any, situation: Any, _visit: Any) -> bool:
+        nonlocal taken
+        here = isinstance(one, step) and not (step is LogIn and situation.address == home)
+        taken += here
+        return here and taken == 1
 
-    monkeypatch.setattr(device, "act", act_and_crash)
+    crash = Crash(monkeypatch, device, moment, first_away)
     await camera.move(world.address(9))
-    async with asyncio.timeout(30):
-        await crashed.wait()
-    await world.kill_operator()
-    monkeypatch.undo()
-    await world.start_operator()
-    await is_back(world, camera, home)
+    await crash.survived(world, is_back(world, camera, home))
+    assert crash.kills == 1
     assert camera.journal.reboots <= 1 + restart

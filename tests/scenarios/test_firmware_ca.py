@@ -18,6 +18,7 @@ from device_cert_operator.core.model import ObjectKey
 from device_cert_operator.reconcile import device as device_story
 from device_simulator import Fault, Kind
 from device_simulator.camera_web.device import FirmwareCADevice
+from tests.support.crash import Crash, nth
 from tests.support.world import Object, World
 
 EXPECTED = {"connection__onKeyChange": "AcceptDeviceCA"}
@@ -463,41 +464,15 @@ async def test_a_crash_around_any_step_costs_one_more_pass(
     """From an upload of ours, with the clock off and at another address, to the firmware's own."""
     await world.credentials()
     await world.authority()
-    real = device_story.act
     kills = 0
     for number in range(1, STEPS + 1):
         camera, name = await prepared(world, number)
-        stuck = asyncio.Event()
-        count = 0
-
-        async def act(step: Any, *rest: Any, at: int = number, stuck: asyncio.Event = stuck) -> None:
-            nonlocal count
-            count += 1
-            if moment == "after":
-                await real(step, *rest)
-            if count == at:
-                stuck.set()
-                await asyncio.Event().wait()
-            if moment == "before":
-                await real(step, *rest)
-
-        monkeypatch.setattr(device_story, "act", act)
+        crash = Crash(monkeypatch, device_story, moment, nth(number))
         await world.apply(certificate(world, name, sha256=pin_of(camera)))
         await world.start_operator(workers=2)
-        done = asyncio.create_task(world.ready(name, within=40))
-        killed = asyncio.create_task(stuck.wait())
-        await asyncio.wait([done, killed], return_when=asyncio.FIRST_COMPLETED)
-        if killed.done():
-            kills += 1
-            done.cancel()
-            await asyncio.gather(done, return_exceptions=True)
-            await world.kill_operator()
-            monkeypatch.setattr(device_story, "act", real)
-            await world.start_operator()
-            await world.ready(name, within=40)
-        else:
-            killed.cancel()
-            await done
+        await crash.survived(world, world.ready(name, within=60))
+        monkeypatch.undo()
+        kills += crash.kills
         await world.stop_operator()
         await take_root(world, f"{name}-ca")
         assert await world.trusted(camera.address), f"killed {moment} step {number}"

@@ -7,7 +7,6 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -16,6 +15,7 @@ from local_control_plane import plane as planes
 from local_control_plane.plane import ControlPlane
 from tests.support.account import install
 from tests.support.control_plane import established, kubectl
+from tests.support.crash import Crash, nth
 from tests.support.helm import Helm
 from tests.support.world import World
 
@@ -30,42 +30,16 @@ async def test_a_crash_around_any_step_costs_one_more_pass(
     """In-process: everything is cancelled at the n-th step, and a new operator finds what is there."""
     await world.credentials()
     await world.authority()
-    real = device_story.act
     kills = 0
     for number in range(1, STEPS + 1):
         name = f"c{number}"
         camera = await world.camera(name, number)
-        stuck = asyncio.Event()
-        count = 0
-
-        async def act(step: Any, *rest: Any, at: int = number, stuck: asyncio.Event = stuck) -> None:
-            nonlocal count
-            count += 1
-            if moment == "after":
-                await real(step, *rest)
-            if count == at:
-                stuck.set()
-                await asyncio.Event().wait()
-            if moment == "before":
-                await real(step, *rest)
-
-        monkeypatch.setattr(device_story, "act", act)
+        crash = Crash(monkeypatch, device_story, moment, nth(number))
         await world.apply(world.device(name, number), world.certificate(name))
         await world.start_operator(workers=2)
-        done = asyncio.create_task(world.ready(name, within=30))
-        killed = asyncio.create_task(stuck.wait())
-        await asyncio.wait([done, killed], return_when=asyncio.FIRST_COMPLETED)
-        if killed.done():
-            kills += 1
-            done.cancel()
-            await asyncio.gather(done, return_exceptions=True)
-            await world.kill_operator()
-            monkeypatch.setattr(device_story, "act", real)
-            await world.start_operator()
-            await world.ready(name)
-        else:
-            killed.cancel()
-            await done
+        await crash.survived(world, world.ready(name, within=40))
+        monkeypatch.undo()
+        kills += crash.kills
         await world.stop_operator()
         assert await world.trusted(camera.address)
         aliases = sorted(path.alias for path in camera.keystore.paths.values())
@@ -102,7 +76,7 @@ async def test_the_process_survives_kill_9_and_ends_cleanly_on_sigterm(world: Wo
 
 def _operator(world: World) -> "subprocess.Popen[bytes]":
     environment = os.environ | {
-        "KUBECONFIG": str(world.plane.kubeconfig),
+        "KUBECONFIG": str(world.kubeconfig),
         "DEVICECERT_NAMESPACES": world.namespace,
         "PYTHONPATH": str(ROOT / "operator"),
     }

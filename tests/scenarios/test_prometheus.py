@@ -53,7 +53,7 @@ async def _without_data(watching: Prometheus) -> list[str]:
 def operator_process(world: World, port: int) -> Iterator["subprocess.Popen[bytes]"]:
     """`devicecert run` in a process of its own."""
     environment: Object = os.environ | {
-        "KUBECONFIG": str(world.plane.kubeconfig),
+        "KUBECONFIG": str(world.kubeconfig),
         "DEVICECERT_NAMESPACES": world.namespace,
         "PYTHONPATH": str(ROOT / "operator"),
     }

@@ -32,13 +32,7 @@ class Account:
     @property
     def granted(self) -> set[Right]:
         """What its Roles allow."""
-        return {
-            (verb, group, resource)
-            for rule in self.rules
-            for verb in rule["verbs"]
-            for group in rule["apiGroups"]
-            for resource in rule["resources"]
-        }
+        return rights_in(self.rules)
 
     def world(self, plane: ControlPlane, namespace: str, *, elects: bool = False) -> "AccountWorld":
         """A world whose operator logs in with this account's token. elects: it acts by the release's Lease."""
@@ -50,8 +44,7 @@ class AccountWorld(World):
     """The tests look at the cluster as admin; the operator does not."""
 
     def __init__(self, plane: ControlPlane, namespace: str, account: Account, lease: dict[str, str]) -> None:
-        super().__init__(plane, namespace)
-        self.kubeconfig = account.kubeconfig
+        super().__init__(plane, namespace, account.kubeconfig)
         self._settings = {"namespaces": account.watched, **lease}
 
     async def start_operator(self, **settings: Any) -> App:
@@ -70,10 +63,21 @@ def install(helm: Helm, plane: ControlPlane, folder: Path, name: str, watched: t
     kubeconfig = folder / f"{name}.kubeconfig"
     write_user_kubeconfig(plane, kubeconfig, token, name)
     manifest = parsed(helm.run("get", "manifest", name, "--namespace", name, kubeconfig=plane.kubeconfig))
-    return Account(name, name, kubeconfig, watched, tuple(_rules_for(name, manifest)))
+    return Account(name, name, kubeconfig, watched, tuple(rules_for(name, manifest)))
 
 
-def _rules_for(account: str, manifest: list[Object]) -> Iterable[Object]:
+def rights_in(rules: Iterable[Object]) -> set[Right]:
+    """What these rules allow."""
+    return {
+        (verb, group, resource)
+        for rule in rules
+        for verb in rule["verbs"]
+        for group in rule["apiGroups"]
+        for resource in rule["resources"]
+    }
+
+
+def rules_for(account: str, manifest: list[Object]) -> Iterable[Object]:
     """The rules of every role that is bound to the account."""
     bound = {
         (one["roleRef"]["kind"], one["roleRef"]["name"])

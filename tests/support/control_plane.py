@@ -3,6 +3,7 @@
 import fcntl
 import json
 import os
+import shutil
 import subprocess
 import uuid
 from collections.abc import Iterator
@@ -17,6 +18,13 @@ from local_control_plane.build import ensure_programs
 from local_control_plane.plane import ControlPlane
 from local_control_plane.processes import Process
 
+# what service accounts ask for; the tests' own look at the cluster is not written down
+AUDIT_ACCOUNTS = """\
+apiVersion: audit.k8s.io/v1
+kind: Policy
+omitStages: [RequestReceived]
+rules: [{level: Metadata, userGroups: ["system:serviceaccounts"]}]
+"""
 CRDS = Path(__file__).parents[2] / "crds"
 
 
@@ -40,7 +48,7 @@ class SharedPlane:
             if plane is None or not plane.healthy():
                 if plane is not None:
                     plane.stop()
-                plane = self._ours = planes.start(self._folder)
+                plane = self._ours = planes.start(self._folder, audit_policy=AUDIT_ACCOUNTS)
                 install_crds(plane)
             us = processes.this_process()
             (self._users / str(us.pid)).write_text(str(us.started))
@@ -50,10 +58,12 @@ class SharedPlane:
         """It may stop, as far as this process is concerned."""
         (self._users / str(os.getpid())).unlink(missing_ok=True)
 
-    def finish(self) -> None:
-        """Stop what this process started, once nobody uses it."""
+    def finish(self, audit_log: Path | None) -> None:
+        """Stop what this process started, once nobody uses it. audit_log: where its log is kept."""
         if (plane := self._ours) is not None:
             planes.wait_for(self._is_deserted, 3600, "the end of the other workers")
+            if audit_log is not None:
+                shutil.copy(plane.audit_log, audit_log)
             plane.stop()
             self._ours = None
 
@@ -71,6 +81,11 @@ class SharedPlane:
 _SHARED = pytest.StashKey[SharedPlane]()
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """One of ours."""
+    parser.addoption("--audit-log", type=Path, help="keep here what service accounts asked of the run's control plane")
+
+
 def pytest_collection_finish(session: pytest.Session) -> None:
     """A first build takes minutes, longer than any test may."""
     wanted = any(item.get_closest_marker("cluster") for item in session.items)
@@ -81,7 +96,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """After the last test and outside its time limit: the other workers may need a while."""
     if (shared := session.config.stash.get(_SHARED, None)) is not None:
-        shared.finish()
+        shared.finish(session.config.option.audit_log)
 
 
 @pytest.fixture(scope="session")

@@ -89,7 +89,7 @@ class Howto:
         """The examples, a kubeconfig with the world's namespace, and the programs of the page."""
         for example in EXAMPLES.glob("*.yaml"):
             (self.folder / example.name).write_text(self._as_here(example.read_text()))
-        config = yaml.safe_load(self.world.kubeconfig.read_text())
+        config = yaml.safe_load(self.world.plane.kubeconfig.read_text())
         for context in config["contexts"]:
             context["context"]["namespace"] = self.world.namespace
         kubeconfig = self.folder / ".kubeconfig"

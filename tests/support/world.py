@@ -5,6 +5,7 @@ import gc
 import itertools
 import json
 import os
+import shutil
 import subprocess
 import tempfile
 import time
@@ -32,9 +33,12 @@ Object = dict[str, Any]
 
 
 class World:
-    """`async with World(plane, namespace) as world`. Everything in it ends with it."""
+    """`async with World(plane, namespace) as world`. Everything in it ends with it.
 
-    def __init__(self, plane: ControlPlane, namespace: str) -> None:
+    kubeconfig: the operator's; the administrator's unless given.
+    """
+
+    def __init__(self, plane: ControlPlane, namespace: str, kubeconfig: Path | None = None) -> None:
         self.plane = plane
         self.namespace = namespace
         self.clock = ShiftedClock()
@@ -43,7 +47,7 @@ class World:
         self.subnet = f"127.{100 + 10 * _WORKER + os.getpid() // 250 % 10}.{number % 250}"
         self.folder = Path(tempfile.mkdtemp(prefix="world-"))
         self.root = self.folder / "root.pem"
-        self.kubeconfig = plane.kubeconfig
+        self.kubeconfig = kubeconfig or plane.kubeconfig
         self.app: App | None = None
         self._killed = False
         self._stop: asyncio.Event | None = None
@@ -56,6 +60,7 @@ class World:
     async def __aexit__(self, *error: object) -> None:
         await self.stop_operator()
         await self.simulator.__aexit__(None, None, None)
+        shutil.rmtree(self.folder, ignore_errors=True)
         if self._killed:
             gc.collect()  # CPython 3.11 cannot bear that what was cut off is collected within an ast.parse
 

@@ -1,0 +1,98 @@
+"""Every story's operator under the chart's ServiceAccount, and what all of them together asked for.
+
+A namespace is admitted with the Roles that the chart renders for `watchNamespaces`. The run's control plane writes down
+what those accounts ask of it: `pytest --audit-log FILE` keeps that, and `python -m tests.support.rights FILE` compares
+it with the Roles: nothing was refused, and nothing is granted that no story used.
+"""
+
+import argparse
+import json
+import sys
+import tempfile
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+from local_control_plane.build import ensure
+from local_control_plane.plane import ControlPlane, write_user_kubeconfig
+from tests.support.account import Right, refused, right, rights_in, rules_for
+from tests.support.control_plane import kubectl
+from tests.support.helm import Helm
+
+NAME = "operator"  # of release, account and Lease
+_SOMEWHERE = "the-namespace"
+_KINDS = {"ServiceAccount", "Role", "RoleBinding"}
+
+
+class Chart:
+    """The chart's account for one namespace, rendered once."""
+
+    def __init__(self, helm: Helm) -> None:
+        values = {"crds": {"enabled": False}, "fullnameOverride": NAME, "watchNamespaces": [_SOMEWHERE]}
+        rendered = helm.objects(values, namespace=_SOMEWHERE, name=NAME)
+        self.objects = [one for one in rendered if one["kind"] in _KINDS]
+        self.granted = rights_in(rules_for(NAME, self.objects))
+
+    def admit(self, plane: ControlPlane, namespace: str, folder: Path) -> Path:
+        """A kubeconfig, in this folder, of an operator that watches this namespace alone."""
+        manifests = yaml.safe_dump_all(self.objects).replace(_SOMEWHERE, namespace)
+        kubectl(plane, "apply", "-f", "-", given=manifests)
+        token = kubectl(plane, "-n", namespace, "create", "token", NAME, "--duration=1h").strip()
+        kubeconfig = folder / "operator.kubeconfig"
+        write_user_kubeconfig(plane, kubeconfig, token, namespace)
+        return kubeconfig
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What the operators of a run asked for. used: how often each right."""
+
+    operators: int
+    used: Mapping[Right, int]
+    refused: list[str]
+
+
+def read(log: Path) -> Asked:
+    """From an audit log, a JSON object a line (audit.k8s.io/v1)."""
+    operators, used, no = set(), Counter[Right](), []
+    with log.open() as lines:
+        for line in lines:
+            event = json.loads(line)
+            user = event["user"]["username"]
+            if "objectRef" in event and user.endswith(f":{NAME}"):
+                operators.add(user)
+                used[right(event)] += 1
+                no += refused([event])
+    return Asked(len(operators), used, no)
+
+
+def compare(asked: Asked, granted: set[Right]) -> list[str]:
+    """What is wrong, a line each."""
+    wrong = [f"refused: {one}" for one in asked.refused]
+    wrong += [f"granted and never used: {' '.join(one)}" for one in sorted(granted - asked.used.keys())]
+    if not asked.operators:
+        wrong.append("no operator asked for anything: the stories ran as somebody else")
+    return wrong
+
+
+def main() -> int:
+    """Compare, print, 1 when something is wrong."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("log", type=Path, help="what `pytest --audit-log` kept")
+    asked = read(parser.parse_args().log)
+    with tempfile.TemporaryDirectory() as home:
+        granted = Chart(Helm(ensure(["helm"])["helm"], Path(home))).granted
+    told = (
+        f"{sum(asked.used.values())} requests of {asked.operators} operators under the chart's Roles: "
+        f"{len(asked.refused)} refused; {len(granted & asked.used.keys())} of {len(granted)} rights used."
+    )
+    wrong = compare(asked, granted)
+    sys.stdout.write("\n  ".join([told, *wrong]) + "\n")
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
