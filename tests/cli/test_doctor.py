@@ -74,19 +74,19 @@ def test_an_account_without_rights_is_told_what_it_lacks(control_plane: ControlP
 
 async def test_the_lease_is_told_with_its_holder_and_age(world: World) -> None:
     lease = {"NAMESPACES": world.namespace, "LEASE_NAME": "operator", "LEASE_NAMESPACE": world.namespace}
-    code, rows, _ = await asyncio.to_thread(doctor, world.kubeconfig, **lease)
+    code, rows, _ = await asyncio.to_thread(doctor, world.plane.kubeconfig, **lease)
     assert (code, rows["Lease"]) == (0, [("warning", "Nobody holds it: does the operator run?")])
-    requests = Requests(await load_configuration(str(world.kubeconfig)), SystemClock())
+    requests = Requests(await load_configuration(str(world.plane.kubeconfig)), SystemClock())
     try:
         store = KubeLease(requests, world.namespace, "operator", SystemClock())
         await store.write(None, "pod-a_1", timedelta(minutes=5), timedelta(seconds=5))
-        code, rows, _ = await asyncio.to_thread(doctor, world.kubeconfig, **lease)
+        code, rows, _ = await asyncio.to_thread(doctor, world.plane.kubeconfig, **lease)
         [(level, message)] = rows["Lease"]
         assert (code, level) == (0, "ok")
         assert message.startswith("pod-a_1 leads; it was renewed ")
         long_ago = json.dumps({"spec": {"renewTime": "2026-01-01T00:00:00.000000Z"}})
         await world.kubectl("patch", "lease", "operator", "--type=merge", "-p", long_ago)
-        code, rows, _ = await asyncio.to_thread(doctor, world.kubeconfig, **lease)
+        code, rows, _ = await asyncio.to_thread(doctor, world.plane.kubeconfig, **lease)
         [(level, message)] = rows["Lease"]
         assert (code, level) == (1, "problem")
         assert message.startswith("pod-a_1 has not renewed it for ")
@@ -98,7 +98,7 @@ async def test_a_device_is_reached_and_the_next_step_told_without_a_log_in(world
     camera = await world.one_camera()
     await world.stop_operator()
     entries = len(camera.journal.entries)
-    ask = (world.kubeconfig, f"{world.namespace}/gate")
+    ask = (world.plane.kubeconfig, f"{world.namespace}/gate")
     code, rows, _ = await asyncio.to_thread(doctor, *ask, NAMESPACES=world.namespace)
     assert code == 0
     assert rows["Reachable"][0][0] == "ok"
@@ -108,7 +108,7 @@ async def test_a_device_is_reached_and_the_next_step_told_without_a_log_in(world
     assert (code, rows["Next"]) == (1, [("warning", "The operator would take the step Locate.")])
     assert (await world.get("dev", "gate"))["status"]["address"]["current"] == camera.spec.address
     assert len(camera.journal.entries) == entries
-    code, rows, errors = await asyncio.to_thread(doctor, world.kubeconfig, f"{world.namespace}/none")
+    code, rows, errors = await asyncio.to_thread(doctor, world.plane.kubeconfig, f"{world.namespace}/none")
     assert (code, rows, errors) == (2, {}, f"Error: There is no Device {world.namespace}/none.\n")
 
 
@@ -116,7 +116,7 @@ async def test_revisions_of_a_deleted_certificate_are_listed(world: World) -> No
     await world.one_camera()
     await world.stop_operator()
     await world.kubectl("delete", "dcert", "gate")
-    code, rows, _ = await asyncio.to_thread(doctor, world.kubeconfig, NAMESPACES=world.namespace)
+    code, rows, _ = await asyncio.to_thread(doctor, world.plane.kubeconfig, NAMESPACES=world.namespace)
     [(level, message)] = rows["Revisions"]
     assert (code, level) == (0, "warning")
     assert message == (

@@ -22,7 +22,7 @@ ROOT, OTHER = ca.root("Example root").der, ca.root("Other root").der
 
 
 def devicecert(world: World, *arguments: str) -> "subprocess.CompletedProcess[bytes]":
-    kubeconfig = ("--kubeconfig", str(world.kubeconfig), "-n", world.namespace)
+    kubeconfig = ("--kubeconfig", str(world.plane.kubeconfig), "-n", world.namespace)
     command = [sys.executable, "-m", "device_cert_operator", *arguments, *kubeconfig]
     return subprocess.run(
         command, capture_output=True, check=False, env={"PYTHONPATH": "operator", "PATH": "/usr/bin:/bin"}

@@ -1,7 +1,7 @@
 """How-tos that are executed: their ```sh blocks in order, in one folder that holds the examples, against a world.
 
 A block runs in bash with -euo pipefail; kubectl and devicecert are on its path, and the kubeconfig's context has the
-world's namespace, so that a page needs no -n. A block introduced as ```sh skip is only shown.
+world's namespace, so that a page needs no -n. Other blocks are only shown, and say as what: ```yaml, ```text.
 """
 
 import asyncio
@@ -15,11 +15,12 @@ from pathlib import Path
 
 import yaml
 
-from tests.support.world import World
+from tests.support.world import HTTPS, World
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "deploy" / "examples"
-_BLOCK = re.compile(r"^(?P<indent> *)```sh *(?P<note>\w*)\n(?P<body>.*?)^ *```$", re.MULTILINE | re.DOTALL)
+PAGES = ROOT / "docs" / "how-to"
+_BLOCK = re.compile(r"^(?P<indent> *)```(?P<kind>.*?)\n(?P<body>.*?)^ *```$", re.MULTILINE | re.DOTALL)
 _HEADING = re.compile(r"^#{1,6} +(?P<text>.+)$", re.MULTILINE)
 LONGEST = 120
 
@@ -33,12 +34,13 @@ class Block:
 
 
 def blocks(page: Path) -> list[Block]:
-    """The blocks of a page that are to be run."""
+    """The blocks of a page that are to be run. AssertionError for one that does not say what it is."""
     text = page.read_text()
     headings = [(found.start(), found["text"]) for found in _HEADING.finditer(text)]
     made = []
     for found in _BLOCK.finditer(text):
-        if found["note"] == "skip":
+        assert found["kind"] in {"sh", "yaml", "text"}, f"{page.name}: {found['body'][:60]}"
+        if found["kind"] != "sh":
             continue
         heading = next((name for start, name in reversed(headings) if start < found.start()), "")
         lines = [line.removeprefix(found["indent"]) for line in found["body"].splitlines()]
@@ -47,12 +49,25 @@ def blocks(page: Path) -> list[Block]:
 
 
 class Howto:
-    """One page in one world. replacements: what of the page stands for something in the world."""
+    """One page in one world.
 
-    def __init__(self, world: World, page: str, replacements: dict[str, str]) -> None:
+    devices: addresses of the page, which become those of the world's cameras 1, 2, …, as 192.0.2.0/24 becomes its
+    subnet. replacements: what else of the page stands for something in the world.
+    """
+
+    def __init__(self, world: World, page: Path, *devices: str, replacements: dict[str, str] | None = None) -> None:
         self.world = world
-        self.page = ROOT / "docs" / page
-        self.replacements = replacements
+        self.page = page
+        here = {old: world.address(number) for number, old in enumerate(devices, 1)}
+        self.replacements = {
+            **{f"{{host: {old}": f"{{httpsPort: {HTTPS}, host: {new}" for old, new in here.items()},
+            **{f"    host: {old}": f"    httpsPort: {HTTPS}\n    host: {new}" for old, new in here.items()},
+            **{f"{old}:443": f"{new}:{HTTPS}" for old, new in here.items()},
+            **here,
+            "192.0.2.0/24": f"{world.subnet}.0/24",
+            "change-me": "secret",
+            **(replacements or {}),
+        }
         self.folder = world.folder / "howto"
         self.folder.mkdir()
         self._environment = self._prepare()
@@ -62,6 +77,10 @@ class Howto:
         wanted = [block for block in blocks(self.page) if block.heading == heading]
         assert wanted, f"{self.page.name} has no commands under '{heading}'"
         return "".join([await self._run(block) for block in wanted])
+
+    async def run(self, commands: str) -> str:
+        """Commands that are no part of the page, in its folder; what they printed."""
+        return await self._run(Block("before it", commands))
 
     async def _run(self, block: Block) -> str:
         commands = self._as_here(block.commands)

@@ -1,4 +1,4 @@
-"""docs/howto-outside-ca.md, followed to the letter."""
+"""docs/how-to/outside-ca.md, followed to the letter."""
 
 import asyncio
 import shutil
@@ -10,18 +10,16 @@ from local_control_plane.plane import ControlPlane
 from tests.support import cert_manager
 from tests.support.cert_manager import CertManager
 from tests.support.control_plane import read
-from tests.support.howto import EXAMPLES, Howto, blocks
+from tests.support.howto import PAGES, Howto, blocks
 from tests.support.outside_ca import OutsideCA
-from tests.support.world import HTTPS, World
+from tests.support.world import World
 
-PAGE = "howto-outside-ca.md"
+PAGE = PAGES / "outside-ca.md"
 
 
 def prepared(world: World, outside: OutsideCA, *devices: str) -> Howto:
-    """devices: addresses of the page, which become those of the world's cameras 1, 2, …; the CA's files lie ready."""
-    there = {f"host: {old}": f"host: {world.address(n)}, httpsPort: {HTTPS}" for n, old in enumerate(devices, 1)}
-    there |= {f"{old}": world.address(n) for n, old in enumerate(devices, 1)}
-    howto = Howto(world, PAGE, there | {"change-me": "secret"})
+    """The CA's files lie ready."""
+    howto = Howto(world, PAGE, *devices)
     for name, path in {
         "issuing.pem": outside.issuing,
         "issuing.key": outside.folder / "outside-issuing.key",
@@ -90,4 +88,4 @@ def test_every_command_of_the_page_is_run_by_one_of_these() -> None:
         *("`external`: out and back", "The CA signs", "The chain comes back", "The next time"),
         *("One certificate for several devices", "Replacing it", "cert-manager"),
     }
-    assert {block.heading for block in blocks(EXAMPLES.parents[1] / "docs" / PAGE)} == followed
+    assert {block.heading for block in blocks(PAGE)} == followed
