@@ -40,7 +40,7 @@ from device_cert_operator.core.status import (
 )
 from device_cert_operator.core.steps import Rest, State
 from device_cert_operator.core.wanted import choose_key_type, input_hash, wanted_names, why_issue
-from device_cert_operator.errors import IssuanceDenied, MissingReference
+from device_cert_operator.errors import Conflict, IssuanceDenied, MissingReference
 from device_cert_operator.reasons import Reason
 from tests.support.situations import NOW, certificate, desired, facts, revision
 
@@ -446,10 +446,28 @@ def test_what_is_unusual_about_an_issued_certificate_stands_beside_it() -> None:
     s = look(member("a", "10.0.0.1", state=RevisionState(installed=OLD.ref), secure="True"))
     s = replace(s, revisions=(replace(OLD, input_hash=hashed(s)),))
     ends = replace(s, authority=replace(CA, not_after=NOW + timedelta(days=40)))
-    for one, told in ((s, "Revision 1 is issued."), (ends, "no certificate outlives it")):
+    gone = replace(s, authority=AuthorityState(problem=MissingReference("There is no Secret cams/root.")))
+    for one, told in (
+        (s, "Revision 1 is issued."),
+        (ends, "no certificate outlives it"),
+        (gone, "Revision 1 is issued. No other could be issued now: There is no Secret cams/root."),
+    ):
         claims = {claim.type: claim for claim in certificate_claims(one, decide_certificate(one), None)}
         assert claims["Issued"].status == "True"
         assert told in claims["Issued"].message
+
+
+def test_what_fails_after_an_issue_is_told_unless_it_passes_by_itself() -> None:
+    s = look(member("a", "10.0.0.1", state=RevisionState(installed=OLD.ref), secure="True"))
+    s = replace(s, revisions=(replace(OLD, input_hash=hashed(s)),))
+    not_ours = MissingReference("Secret cams/mine exists and is not ours.", reason=Reason.SECRET_NOT_OURS)
+    for failure, wanted in (
+        (not_ours, ("False", Reason.SECRET_NOT_OURS)),
+        (Conflict("again"), ("True", Reason.ISSUED)),
+    ):
+        claims = {one.type: one for one in certificate_claims(s, decide_certificate(s), failure)}
+        assert (claims["Issued"].status, claims["Issued"].reason) == wanted
+        assert claims["Ready"].status == "True", "the device itself is secure"
 
 
 def test_attempts_back_off() -> None:

@@ -154,7 +154,9 @@ async def test_a_copy_never_overwrites_a_foreign_secret(world: World) -> None:
     await world.apply(world.device("gate"), world.certificate("gate", secretName="mine"))
     await world.start_operator()
     await world.ready("gate")
-    assert "a" in (await world.get("secret", "mine"))["data"]
+    told = await world.until("dcert", "gate", "Issued", "False", "SecretNotOurs")
+    assert "spec.secretName" in told["message"]
+    assert set((await world.get("secret", "mine"))["data"]) == {"a"}
 
 
 async def test_a_device_deleted_while_it_is_worked_on_is_let_go(world: World) -> None:
@@ -164,6 +166,26 @@ async def test_a_device_deleted_while_it_is_worked_on_is_let_go(world: World) ->
     assert await world.trusted(camera.address), "deleting a Device changes nothing on the device"
     await world.apply(world.device("gate"))
     await world.ready("gate", within=30)
+
+
+@pytest.mark.parametrize("kind", ["dev", "dcert"])
+async def test_nothing_is_done_for_an_object_on_its_way_out(world: World, kind: str) -> None:
+    """Somebody else's finalizer keeps it."""
+    camera = await world.one_camera()
+    keep = ("--type=merge", "-p", '{"metadata":{"finalizers":["example.org/keep"]}}')
+    await world.kubectl("patch", kind, "gate", *keep)
+    await world.kubectl("delete", kind, "gate", "--wait=false")
+    await world.until(kind, "gate", "Ready", "False", "Paused")
+    served = camera.served_fingerprint
+    await camera.move(world.address(9))
+    assert world.app is not None
+    memory = next(iter(world.app.tools.memory.devices.values()))
+    passes = memory.passes
+    await world.holds(lambda: memory.passes >= passes + 3, within=30)
+    assert camera.served_fingerprint == served
+    await world.kubectl("patch", kind, "gate", "--type=merge", "-p", '{"metadata":{"finalizers":[]}}')
+    if kind == "dev":
+        await world.until("dcert", "gate", "Secure", "False", "DeviceMissing")
 
 
 async def test_an_unknown_driver_names_those_that_there_are(world: World) -> None:

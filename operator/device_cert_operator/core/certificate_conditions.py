@@ -8,7 +8,7 @@ from device_cert_operator.core.requests import NotSigned, Signed
 from device_cert_operator.core.status import MemberStatus
 from device_cert_operator.core.steps import Rest, State
 from device_cert_operator.core.wanted import why_issue
-from device_cert_operator.errors import OperatorError
+from device_cert_operator.errors import ClusterError, OperatorError
 from device_cert_operator.reasons import Reason
 
 
@@ -48,9 +48,13 @@ def _issued(s: CertificateSituation, plan: CertificatePlan, failure: OperatorErr
             return no("Issued", waits.reason, waits.message)
     if s.wanted is None:
         return no("Issued", Reason.WORKING, "The first certificate is being issued.")
+    if failure is not None and not isinstance(failure, ClusterError):
+        return no("Issued", failure.reason, failure.message)  # of what follows an issue: the copy in `secretName`
     ends = s.authority.not_after
     remarks = (*s.authority.warnings, *(remarks_on_dates(s.desired, ends, s.now) if ends else ()))
     told = " ".join(message for _, message in remarks)
+    if s.authority.problem is not None:
+        told = f"No other could be issued now: {s.authority.problem.message}"
     return yes("Issued", Reason.ISSUED, f"Revision {s.wanted.number} is issued. {told}".strip())
 
 

@@ -144,12 +144,12 @@ class Memory:
 
 
 def held_if_all_are(desired: D, settings: Settings) -> D:
-    """What an object asks for, paused where the whole operator is."""
-    return (
-        replace(desired, paused=True, paused_by="the operator's setting DEVICECERT_PAUSED")
-        if settings.paused
-        else desired
-    )
+    """What an object asks for, paused where the whole operator is, or the object itself on its way out."""
+    if desired.deleting:
+        return replace(desired, paused=True, paused_by="its deletion, which somebody's finalizer holds up")
+    if settings.paused:
+        return replace(desired, paused=True, paused_by="the operator's setting DEVICECERT_PAUSED")
+    return desired
 
 
 @dataclass(frozen=True, slots=True)
