@@ -101,6 +101,10 @@ def test_a_public_chain_cut_short_lacks_its_intermediate() -> None:
 
 LATE = leaf(until=ca.NOW - timedelta(hours=1))
 EARLY = leaf(since=ca.NOW + timedelta(hours=1))
+FOR_ANYTHING = leaf(purposes=x509.ExtendedKeyUsage([ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE]))
+WITHOUT_PURPOSE = ca.certificate(
+    "gate", issuer=BELOW, key=KEY, extensions=[(ca.san(*NAMES.all), False), (ca.key_usage("digital_signature"), True)]
+)
 FOR_CLIENTS = leaf(purposes=x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH]))
 
 
@@ -142,6 +146,8 @@ FOR_CLIENTS = leaf(purposes=x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AU
         ),
         pytest.param(pem(LATE, BELOW, ROOT), Reason.CERTIFICATE_EXPIRED, "cannot be used", id="expired"),
         pytest.param(pem(EARLY, BELOW, ROOT), Reason.CERTIFICATE_NOT_YET_VALID, "cannot be used", id="not yet"),
+        pytest.param(pem(FOR_ANYTHING, BELOW, ROOT), Reason.NOT_FOR_SERVERS, "serverAuth", id="for anything"),
+        pytest.param(pem(WITHOUT_PURPOSE, BELOW, ROOT), Reason.NOT_FOR_SERVERS, "serverAuth", id="for nothing said"),
         pytest.param(pem(FOR_CLIENTS, BELOW, ROOT), Reason.NOT_FOR_SERVERS, "not for TLS servers", id="for clients"),
     ],
 )

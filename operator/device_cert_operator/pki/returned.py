@@ -9,7 +9,7 @@ from pathlib import Path
 import certifi
 
 from device_cert_operator.core.model import CertificateFacts, Names, Served
-from device_cert_operator.core.verdict import judge
+from device_cert_operator.core.verdict import SERVER_AUTH, judge
 from device_cert_operator.errors import ProtocolViolation, Retry, UnacceptableCertificate
 from device_cert_operator.pki.facts import ders_to_pem, load, pem_to_ders, read_facts
 from device_cert_operator.pki.verify import links, signed_by
@@ -60,6 +60,12 @@ def check_returned(
         verdict = judge(served, chain, name.replace("*", "any", 1), now)
         if not verdict.secure:
             raise _no(verdict.reason, f"The certificate in {where} cannot be used. {verdict.message}")
+    if SERVER_AUTH not in (leaf.extended_key_usage or ()):  # browsers do without; OpenSSL or Apple's clients do not
+        raise _no(
+            Reason.NOT_FOR_SERVERS,
+            f"The certificate in {where} is not expressly for TLS servers: have it signed with extendedKeyUsage "
+            "serverAuth.",
+        )
     return Returned(leaf, read_facts(anchor), ders_to_pem(*below), ders_to_pem(anchor))
 
 
