@@ -123,7 +123,7 @@ class Release:
         with suppress(HelmRefused):  # uninstalled by the test
             self.helm_run("uninstall")
         try_kubectl(self.plane, "delete", "crd", *CRDS, "--ignore-not-found", "--timeout=60s")
-        until(lambda: self.crds() == [])
+        until(lambda: self.crds() == [], within=60)  # the API server takes its time where a CRD had objects
 
 
 def a_device(plane: ControlPlane) -> None:
