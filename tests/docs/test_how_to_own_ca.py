@@ -19,7 +19,9 @@ async def test_the_operator_makes_a_root_and_replaces_it(world: World) -> None:
     await world.start_operator()
     told = await howto.follow(KEEPS)
     assert "Verify return code: 0 (ok)" in told
-    assert "tls.key" in (howto.folder / "site-root.yaml").read_text()
+    saved = howto.folder / "site-root.yaml"
+    assert "tls.key" in saved.read_text()
+    assert saved.stat().st_mode & 0o077 == 0, "nobody else reads the key"
     await howto.follow(REPLACES)
     await until_phase(world, "Distributing", timedelta(hours=1))
     await howto.follow(CONFIRMS)

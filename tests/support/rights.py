@@ -17,9 +17,9 @@ from pathlib import Path
 import yaml
 
 from local_control_plane.build import ensure
-from local_control_plane.plane import ControlPlane, write_user_kubeconfig
+from local_control_plane.plane import ControlPlane, wait_for, write_user_kubeconfig
 from tests.support.account import Right, refused, right, rights_in, rules_for
-from tests.support.control_plane import kubectl
+from tests.support.control_plane import kubectl, try_kubectl
 from tests.support.helm import Helm
 
 NAME = "operator"  # of release, account and Lease
@@ -40,6 +40,9 @@ class Chart:
         """A kubeconfig, in this folder, of an operator that watches this namespace alone."""
         manifests = yaml.safe_dump_all(self.objects).replace(_SOMEWHERE, namespace)
         kubectl(plane, "apply", "-f", "-", given=manifests)
+        account = f"--as=system:serviceaccount:{namespace}:{NAME}"
+        may = ("-n", namespace, "auth", "can-i", "list", "devices.devicecert.io", account)
+        wait_for(lambda: try_kubectl(plane, *may).returncode == 0, 20, "the right of a Role just made")
         token = kubectl(plane, "-n", namespace, "create", "token", NAME, "--duration=1h").strip()
         kubeconfig = folder / "operator.kubeconfig"
         write_user_kubeconfig(plane, kubeconfig, token, namespace)
