@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import AsyncIterator
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -13,6 +12,7 @@ from device_cert_operator import wiring
 from device_cert_operator.core.model import ObjectKey
 from device_cert_operator.handlers import lifecycle
 from device_cert_operator.handlers.health import Health
+from device_cert_operator.handlers.rounds import Rounds
 from device_cert_operator.kube.relist import Difference
 from device_cert_operator.settings import Settings
 from device_cert_operator.wiring import App, build
@@ -21,14 +21,6 @@ from local_control_plane.processes import free_ports
 from tests.support.clock import ShiftedClock
 
 KEY = ObjectKey("Device", "cams", "gate")
-NOBODY = """
-apiVersion: v1
-kind: Config
-current-context: here
-contexts: [{name: here, context: {cluster: here, user: me}}]
-clusters: [{name: here, cluster: {server: "http://127.0.0.1:9"}}]
-users: [{name: me, user: {token: none}}]
-"""
 
 
 class Turned(ShiftedClock):
@@ -36,14 +28,6 @@ class Turned(ShiftedClock):
 
     def monotonic(self) -> float:
         return super().monotonic() + self.shift.total_seconds()
-
-
-@pytest.fixture
-def nobody(tmp_path: Path) -> str:
-    """A kubeconfig of a cluster where nobody answers."""
-    path = tmp_path / "config"
-    path.write_text(NOBODY)
-    return str(path)
 
 
 class Process:
@@ -104,11 +88,13 @@ async def test_a_worker_that_is_stuck_is_unwell_and_well_again_when_it_goes_on(
 
 async def test_a_worker_that_has_ended_is_unwell(process: Process) -> None:
     process.app.synced = True
-    process.app.workers.start()
+    reign = asyncio.create_task(process.app.leadership.run(process.app))
+    await asyncio.sleep(0)
     assert await process.ask("/healthz") == (200, "ok")
     process.app.workers.tasks[0].cancel()
     await asyncio.gather(process.app.workers.tasks[0], return_exceptions=True)
     assert await process.ask("/healthz") == (503, "a worker has ended")
+    reign.cancel()
 
 
 class Lister:
@@ -153,7 +139,7 @@ async def test_watches_that_missed_changes_twice_in_a_row_are_dead(
     process.app.lister = lister  # type: ignore[assignment]
     process.app.synced = True
     process.app.workers.start()
-    task = asyncio.create_task(lifecycle._relist_rounds(process.app))
+    task = asyncio.create_task(Rounds(process.app).run())
     await lister.looked.acquire()
     for _ in rounds:
         await lister.next_round()

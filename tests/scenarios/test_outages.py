@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -17,6 +18,7 @@ from tests.support.account import install
 from tests.support.control_plane import established, kubectl
 from tests.support.crash import Crash, nth
 from tests.support.helm import Helm
+from tests.support.operators import Operator, Operators
 from tests.support.world import World
 
 ROOT = Path(__file__).parents[2]
@@ -118,6 +120,36 @@ async def test_the_operator_waits_for_its_crds() -> None:
             await world.authority()
             await world.apply(world.device("gate"), world.certificate("gate"))
             await world.ready("gate")
+
+
+async def test_a_device_deleted_while_the_watches_lost_their_history_is_forgotten() -> None:
+    """410 Gone: they begin anew with lists, and what was deleted meanwhile no watch ever tells."""
+    with planes.start() as plane:
+        _install(plane)
+        async with World(plane, "default") as world, Operators(world, "a") as operators:
+            operator = operators.all["a"]
+            await operators.ready()
+            await world.credentials()
+            for number, name in enumerate(("gate", "yard"), 1):
+                await world.camera(name, number)
+                await world.apply(world.device(name, number))
+                await world.until("dev", name, "Authenticated", "True")
+            operator.signal(signal.SIGSTOP)
+            await asyncio.to_thread(plane.forget_history)  # its connections are cut: they could still tell it
+            await world.kubectl("delete", "dev", "gate")
+            await asyncio.to_thread(plane.forget_history)
+            operator.signal(signal.SIGCONT)
+            until = time.monotonic() + 40
+            while (names := await _shown(operator)) != {"yard"}:
+                assert time.monotonic() < until, names
+                await asyncio.sleep(0.2)
+            assert (await operator.get("/healthz"))[0] == 200
+
+
+async def _shown(operator: Operator) -> set[str]:
+    """The Devices of which /metrics tells."""
+    _, text = await operator.get("/metrics")
+    return set(re.findall(r'devicecert_device_reachable\{[^}]*name="([^"]+)"', text))
 
 
 async def test_what_a_watch_never_told_is_noticed_by_a_round_of_lists(world: World) -> None:

@@ -89,10 +89,12 @@ class LeaseOutlived(Exception):
 
 
 class Alone:
-    """One replica without a Lease: it always acts."""
+    """One replica without a Lease: it acts as soon as it can."""
 
-    leading = True
     told = "acting alone, without a Lease"
+
+    def __init__(self) -> None:
+        self.leading = False
 
     async def before(self, takes: timedelta) -> None:
         return await ALWAYS.before(takes)
@@ -101,6 +103,7 @@ class Alone:
         return
 
     async def run(self, duty: Duty) -> None:
+        self.leading = True
         duty.begin()
         await asyncio.Event().wait()
 

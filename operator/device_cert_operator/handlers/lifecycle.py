@@ -18,8 +18,9 @@ from device_cert_operator.clock import Clock, SystemClock
 from device_cert_operator.engine.lease import LeaseOutlived
 from device_cert_operator.errors import ClusterError, NotFound
 from device_cert_operator.handlers.health import Health
+from device_cert_operator.handlers.rounds import Rounds
 from device_cert_operator.handlers.watch import register
-from device_cert_operator.kube.views import USE
+from device_cert_operator.kube.views import USE, Object
 from device_cert_operator.settings import Settings
 from device_cert_operator.wiring import App, build
 
@@ -70,11 +71,14 @@ async def run(
     try:
         if not await _fill(app, stop):
             return
-        reign = asyncio.create_task(app.leadership.run(app), name="leadership")
-        tasks = [asyncio.create_task(_relist_rounds(app), name="relist"), reign]
+        rounds = Rounds(app)
+        tasks = [
+            asyncio.create_task(app.leadership.run(app), name="leadership"),
+            asyncio.create_task(rounds.run(), name="rounds"),
+        ]
         if started is not None and not started.done():
             started.set_result(app)
-        await _watch(app, stop, reign)
+        await _watch(app, stop, rounds, tasks)
     except LeaseOutlived as error:
         LOG.critical("%s", error)
         end_process()
@@ -115,22 +119,25 @@ async def _fill(app: App, stop: asyncio.Event) -> bool:
     return False
 
 
-async def _watch(app: App, stop: asyncio.Event, reign: "asyncio.Task[None]") -> None:
+async def _watch(app: App, stop: asyncio.Event, rounds: Rounds, tasks: list[asyncio.Task[None]]) -> None:
     """Let kopf watch until `stop`; in a thread and a loop of its own. What runs is finished meanwhile.
 
     At its end kopf cancels every task of the loop it runs in, a device conversation among them.
-    Raises ClusterError when it ended by itself, and what `reign` raises.
+    Raises ClusterError when it ended by itself, and what one of the `tasks` raises: the process cannot do without.
     """
     loop = asyncio.get_running_loop()
     told_to_stop = threading.Event()
     ended = asyncio.Event()
-    watcher = threading.Thread(target=_run_kopf, args=(app, loop, told_to_stop, ended), name="watches", daemon=True)
+    watcher = threading.Thread(
+        target=_run_kopf, args=(app, rounds, loop, told_to_stop, ended), name="watches", daemon=True
+    )
     watcher.start()
     waiting = [asyncio.create_task(stop.wait()), asyncio.create_task(ended.wait())]
     try:
-        await asyncio.wait([*waiting, reign], return_when=asyncio.FIRST_COMPLETED)
-        if reign.done():
-            reign.result()
+        await asyncio.wait([*waiting, *tasks], return_when=asyncio.FIRST_COMPLETED)
+        for essential in tasks:
+            if essential.done():
+                essential.result()
         if not stop.is_set():
             raise ClusterError("The watches ended by themselves; the process is restarted.")
         told_to_stop.set()
@@ -144,10 +151,18 @@ async def _watch(app: App, stop: asyncio.Event, reign: "asyncio.Task[None]") -> 
                 await ended.wait()
 
 
-def _run_kopf(app: App, loop: asyncio.AbstractEventLoop, stop: threading.Event, ended: asyncio.Event) -> None:
+def _run_kopf(
+    app: App, rounds: Rounds, loop: asyncio.AbstractEventLoop, stop: threading.Event, ended: asyncio.Event
+) -> None:
     """kopf's thread. What it sees goes to our loop."""
     registry = kopf.OperatorRegistry()
-    register(registry, lambda obj, deleted: loop.call_soon_threadsafe(partial(app.intake.take, obj, deleted=deleted)))
+
+    def see(obj: Object, *, deleted: bool, listed: bool) -> None:
+        loop.call_soon_threadsafe(partial(app.intake.take, obj, deleted=deleted))
+        if listed:
+            loop.call_soon_threadsafe(rounds.listed)
+
+    register(registry, see)
     configuration = app.configuration
 
     async def login(**_: object) -> kopf.ConnectionInfo:
@@ -196,28 +211,6 @@ def kopf_settings() -> kopf.OperatorSettings:
     )
     settings.networking.error_backoffs = Endless()  # the default list ends, and the process with it
     return settings
-
-
-async def _relist_rounds(app: App) -> None:
-    """What a watch never told: missed deletes and, if a watch is dead, missed changes."""
-    while True:
-        await asyncio.sleep(app.settings.relist_every.total_seconds())
-        try:
-            difference = await app.lister.compare()
-        except ClusterError as error:
-            LOG.warning("The round of lists failed: %s", error.message)
-            continue
-        for kind, namespace, name in difference.gone:
-            LOG.info("%s %s/%s is gone without a word", kind, namespace, name)
-            app.intake.gone(kind, namespace, name)
-        missed = 0
-        for kind, namespace, name in difference.unknown:
-            if (obj := await app.lister.fetch(kind, namespace, name)) is not None:
-                version = app.cache.versions(kind).get((namespace, name))
-                missed += version != obj["metadata"]["resourceVersion"]
-                app.intake.take(obj)
-        app.note_round(missed)
-        app.tools.memory.forget_all_but(app.cache.exists)
 
 
 def readiness(app: App) -> tuple[bool, str]:

@@ -1,7 +1,6 @@
 """Events → cache → queue: what kopf tells goes to the intake, and a handler returns nothing."""
 
-from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 import kopf
 
@@ -9,11 +8,17 @@ from device_cert_operator.api.v1alpha1.common import GROUP, VERSION
 from device_cert_operator.kube.views import USE, Object
 
 
-def register(registry: kopf.OperatorRegistry, take: Callable[[Object, bool], object]) -> None:
-    """Watch our kinds, and the Secrets and ConfigMaps that bear our label. take: gets (object, deleted)."""
+class See(Protocol):
+    """Gets every object. listed: the watch began anew, and this one stood in its list."""
+
+    def __call__(self, obj: Object, *, deleted: bool, listed: bool) -> object: ...
+
+
+def register(registry: kopf.OperatorRegistry, see: See) -> None:
+    """Watch our kinds, and the Secrets and ConfigMaps that bear our label."""
 
     async def on_event(event: Any, **_: Any) -> None:
-        take(dict(event["object"]), event["type"] == "DELETED")
+        see(dict(event["object"]), deleted=event["type"] == "DELETED", listed=event["type"] is None)
 
     for plural in ("devices", "devicecertificates", "certificateauthorities"):
         kopf.on.event(GROUP, VERSION, plural, registry=registry, id=plural)(on_event)
