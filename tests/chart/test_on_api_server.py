@@ -166,7 +166,7 @@ def test_crds_go_with_the_release_when_they_are_not_kept(release: Release, bare:
     assert "crds.keep is off" in release.helm_run("install", values={"crds": {"keep": False}})
     a_device(bare)
     release.helm_run("uninstall")
-    until(lambda: release.crds() == [])
+    until(lambda: release.crds() == [], within=60)  # it takes its time where a CRD had objects
 
 
 def test_an_upgrade_brings_what_is_new_in_a_crd(release: Release, bare: ControlPlane, tmp_path: Path) -> None:

@@ -37,9 +37,14 @@ def _may_have_turn(member: Member) -> bool:
 
 
 def _turn_is_open(status: MemberStatus, member: Member, s: CertificateSituation) -> bool:
-    """The device has its turn and has not ended it: installed and Secure, failed, Stalled, gone, or too late."""
+    """The device has its turn and has not ended it: installed and Secure, failed, Stalled, gone, or too late.
+
+    A turn is of one Device: of another that has its name by now it is not.
+    """
     wanted = s.wanted
     if wanted is None or status.turn != wanted.number or member.desired is None or not member.holds:
+        return False
+    if member.desired.uid not in wanted.given_to:
         return False
     if has_revision(member, wanted) or _failed_on(member, wanted) or member.stalled:
         return False
