@@ -54,7 +54,7 @@ from device_cert_operator.core.status import (
     RevisionState,
 )
 from device_cert_operator.core.verdict import ALL, Fault, Verdict
-from device_cert_operator.errors import CredentialsRejected, DeviceBusy, Retry
+from device_cert_operator.errors import CredentialsRejected, DeviceBusy, MissingReference, Retry
 from device_cert_operator.reasons import Reason
 from tests.support.situations import (
     AWAY,
@@ -126,6 +126,12 @@ def test_who_is_recognised(why: dict, proven_by: str | None) -> None:  # type: i
     assert seen.proven_by == proven_by
     assert seen.may_log_in is (proven_by is not None)
     assert seen.message
+
+
+def test_nobody_is_recognised_by_a_ca_that_cannot_be_read() -> None:
+    seen = identity.not_vouched_for(MissingReference("There is no vendor-ca.", reason=Reason.CONFIG_MAP_MISSING))
+    assert (seen.proven_by, seen.may_log_in, seen.reason) == (None, False, Reason.CONFIG_MAP_MISSING)
+    assert "There is no vendor-ca." in seen.message
 
 
 def test_a_device_is_found_again_only_by_keys_of_its_own() -> None:

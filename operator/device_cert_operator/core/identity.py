@@ -16,6 +16,7 @@ from device_cert_operator.core.model import (
     Served,
 )
 from device_cert_operator.core.status import DeviceStatus
+from device_cert_operator.errors import OperatorError
 from device_cert_operator.reasons import Reason
 
 
@@ -143,6 +144,11 @@ def _known(proven_by: str, message: str, *, learn: bool = False) -> Recognition:
 
 def _unknown(reason: Reason, message: str) -> Recognition:
     return Recognition(None, reason, message)
+
+
+def not_vouched_for(error: OperatorError) -> Recognition:
+    """Under Verified, when the CA that would vouch for a device cannot be read."""
+    return _unknown(error.reason, f"The device is not recognised without the CA given: {error.message}")
 
 
 def plain_http(desired: DesiredDevice) -> Recognition:

@@ -26,6 +26,7 @@ from device_cert_operator.errors import InvalidSpec, OperatorError
 from device_cert_operator.kube.csrs import csr_name
 from device_cert_operator.kube.views import DEVICE_UID, CertificateView, DeviceView
 from device_cert_operator.pki.verify import links
+from device_cert_operator.reasons import Reason
 from device_cert_operator.reconcile.firmware import look_at_firmware
 from device_cert_operator.reconcile.placement import changing_now
 from device_cert_operator.reconcile.tools import Tools
@@ -176,9 +177,14 @@ async def _recognise(
             return identity.plain_http(desired)
         return None
     others = visit.tools.cache.others_with_key(served.leaf.public_key_sha256, visit.view.uid)
-    recognition = identity.recognise(
-        desired, visit.status, _given(visit), served, others, await _chains_to_given_ca(visit, served), by_firmware
-    )
+    unreadable: OperatorError | None = None
+    try:
+        vouched = await _chains_to_given_ca(visit, served)
+    except OperatorError as error:
+        vouched, unreadable = False, error
+    recognition = identity.recognise(desired, visit.status, _given(visit), served, others, vouched, by_firmware)
+    if unreadable is not None and recognition.reason is Reason.IDENTITY_UNCONFIRMED:
+        return identity.not_vouched_for(unreadable)
     unknown = not recognition.may_log_in and not others
     if unknown and _may_be_plain(visit):
         return identity.plain_http(desired)
@@ -191,15 +197,14 @@ def _may_be_plain(visit: Visit) -> bool:
 
 
 async def _chains_to_given_ca(visit: Visit, served: Served) -> bool:
-    """Under Verified: the served chain ends at the CA given, and a client would accept its name here."""
+    """Under Verified: the served chain ends at the CA given, and a client would accept its name here.
+
+    Raises OperatorError when that CA cannot be read.
+    """
     desired = visit.desired
     if desired.security is not Security.VERIFIED or desired.ca_ref is None:
         return False
-    try:
-        anchor = await visit.tools.secrets.read_anchor(desired.key.namespace, desired.ca_ref)
-    except OperatorError as error:
-        visit.login_error = error
-        return False
+    anchor = await visit.tools.secrets.read_anchor(desired.key.namespace, desired.ca_ref)
     chain = links(served.chain_der, anchor)
     return judge(served, chain, visit.address, visit.tools.clock.now()).secure
 
