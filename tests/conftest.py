@@ -7,18 +7,19 @@ import pytest
 from tests.alerts import rules
 from tests.support import browser, image
 
+WITH_A_PLANE_OF_THEIR_OWN = ("tests/local_control_plane/", "tests/scenarios/", "tests/cli/test_doctor.py")
 pytest_plugins = ["tests.support.control_plane", "tests.support.helm"]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """What a test needs is marked by where it is and by its fixtures: `cluster`, `browser`, `prometheus`."""
     for item in items:
-        fixtures = getattr(item, "fixturenames", ())
-        if "control_plane" in fixtures or "helm" in fixtures or "local_control_plane" in str(item.path):
+        fixtures, path = getattr(item, "fixturenames", ()), item.path.as_posix()
+        if {"control_plane", "helm"} & set(fixtures) or any(folder in path for folder in WITH_A_PLANE_OF_THEIR_OWN):
             item.add_marker(pytest.mark.cluster)
         if "built" in fixtures:
             item.add_marker(pytest.mark.image)
-        if "tests/browser/" in item.path.as_posix():
+        if "tests/browser/" in path:
             item.add_marker(pytest.mark.browser)
         if "prometheus" in fixtures:
             item.add_marker(pytest.mark.prometheus)

@@ -125,8 +125,13 @@ async def test_draining_lets_a_pass_finish_and_cancels_one_that_does_not() -> No
     clock = ShiftedClock()
     queue: KeyedQueue[str] = KeyedQueue(clock)
     done: list[str] = []
+    begun: set[str] = set()
+    both = asyncio.Event()
 
     async def reconcile(key: str) -> timedelta | None:
+        begun.add(key)
+        if len(begun) == 2:
+            both.set()
         await asyncio.sleep(0.1 if key == "short" else 60)
         done.append(key)
         return None
@@ -135,7 +140,7 @@ async def test_draining_lets_a_pass_finish_and_cancels_one_that_does_not() -> No
     workers.start()
     queue.add("short")
     queue.add("long")
-    await asyncio.sleep(0.02)
+    await both.wait()
     assert workers.stuck(timedelta(0)) is not None
     assert workers.stuck(timedelta(hours=1)) is None
     await workers.drain(timedelta(seconds=0.4))
@@ -155,6 +160,23 @@ async def test_sessions_are_limited_per_subnet() -> None:
     await asyncio.gather(visit("10.0.0.1", "a"), visit("10.0.0.2", "b"), visit("10.0.1.1", "c"))
     assert order.index("a out") < order.index("b in")
     assert order.index("c in") < order.index("a out")
+
+
+async def test_sessions_are_limited_altogether() -> None:
+    """Whatever their subnets."""
+    limits = Limits(2, 10)
+    inside = most = 0
+
+    async def visit(number: int) -> None:
+        nonlocal inside, most
+        async with limits.session(f"10.0.{number}.1"):
+            inside += 1
+            most = max(most, inside)
+            await asyncio.sleep(0.01)
+            inside -= 1
+
+    await asyncio.gather(*(visit(number) for number in range(7)))
+    assert most == 2
 
 
 def test_groups_are_subnets() -> None:

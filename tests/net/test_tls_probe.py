@@ -140,7 +140,8 @@ async def test_what_is_no_handshake_is_told_in_time(name: str) -> None:
 async def test_a_cancelled_probe_stays_cancelled() -> None:
     async with listen(sending(b"", forever=True, every=0.02)) as server:
         task = asyncio.create_task(probe(server.host, server.port, server_name=None, timeout=FIVE_SECONDS))
-        await asyncio.sleep(0.05)
+        while not server.connections:  # noqa: ASYNC110  # it tells nobody
+            await asyncio.sleep(0.005)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task

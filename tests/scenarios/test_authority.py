@@ -60,7 +60,7 @@ async def test_nothing_is_written_once_it_is_settled(world: World) -> None:
     before = (await world.get("dca", "site-ca"))["metadata"]["resourceVersion"]
     for _ in range(3):
         wake(world)
-        await asyncio.sleep(0.2)
+        await world.more_passes("CertificateAuthority", 1)
     assert (await world.get("dca", "site-ca"))["metadata"]["resourceVersion"] == before
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -106,20 +107,31 @@ async def test_a_stranger_at_the_old_address_gets_no_credentials(world: World) -
     camera = await world.one_camera()
     old = camera.address
     await camera.move(world.address(9))
-    stranger = await world.simulator.stranger_at(old, HTTPS, http_port=HTTP)
+    stranger = await world.simulator.stranger_at(old, HTTPS, http_port=80)
     await world.holds(lambda: camera.journal.operations["ReplaceServerCertificateAssignment"] == 2)
     await world.ready("gate")
     assert stranger.connections > 0
     assert not stranger.saw_a_login
 
 
-async def test_a_relay_at_the_old_address_learns_nothing(world: World) -> None:
-    camera = await world.one_camera(address__locate=None)
+@pytest.mark.parametrize(
+    ("http_port", "connection"),
+    [(80, {}), (HTTP, {"connection__security": "Plaintext", "connection__port": HTTP})],
+    ids=["FirstUse", "Plaintext"],
+)
+async def test_a_relay_at_the_old_address_learns_nothing(
+    world: World, http_port: int, connection: dict[str, Any]
+) -> None:
+    """It shows the camera's own key on the HTTPS port, and would collect a log-in on the other."""
+    camera = await world.one_camera(address__locate=None, operator={"full_check_every": 1}, **connection)
     old = camera.address
     await camera.move(world.address(9))
-    relay = await world.simulator.relay_at(old, HTTPS, to=camera, http_port=HTTP)
+    relay = await world.simulator.relay_at(old, HTTPS, to=camera, http_port=http_port)
+    logins = camera.guard.accepted
     await world.holds(lambda: relay.connections > 3)
+    await world.more_passes("Device", 3)
     assert not relay.saw_a_login
+    assert camera.guard.accepted > logins, "it logs in through it, on the connection that it proved"
 
 
 async def test_another_device_of_ours_at_the_old_address_gets_no_credentials(world: World) -> None:

@@ -1,6 +1,6 @@
 """What the product is for: a camera becomes Secure, and heals."""
 
-import asyncio
+import time
 from datetime import timedelta
 
 from device_simulator import Fault
@@ -100,15 +100,22 @@ async def test_a_replaced_certificate_is_put_back_where_key_changes_are_accepted
 
 
 async def test_at_rest_nothing_is_written_and_nobody_logs_in_between_full_checks(world: World) -> None:
-    camera = await world.one_camera()
-    await asyncio.sleep(0.3)
+    camera = await world.one_camera(operator={"full_check_every": 100})
+    await world.more_passes("Device", 2)
     before = [(await world.get(kind, "gate"))["metadata"]["resourceVersion"] for kind in ("dev", "dcert")]
-    checks = world.app.tools.memory.of((await world.get("dev", "gate"))["metadata"]["uid"])
-    passes, handshakes = checks.passes, camera.journal.handshakes
-    await world.holds(lambda: checks.passes >= passes + 3)
+    handshakes, logins = camera.journal.handshakes, camera.guard.accepted
+    await world.more_passes("Device", 3)
     after = [(await world.get(kind, "gate"))["metadata"]["resourceVersion"] for kind in ("dev", "dcert")]
     assert before == after
     assert camera.journal.handshakes > handshakes
+    assert camera.guard.accepted == logins > 0
+
+
+async def test_each_full_check_logs_in(world: World) -> None:
+    camera = await world.one_camera(operator={"full_check_every": 2})
+    logins = camera.guard.accepted
+    await world.more_passes("Device", 5)
+    assert camera.guard.accepted > logins
 
 
 async def test_a_certificate_is_renewed_in_time_without_anybody_noticing(world: World) -> None:
@@ -156,11 +163,8 @@ async def test_a_proven_pair_is_copied_for_others(world: World) -> None:
     await world.apply(world.device("gate"), world.certificate("gate", secretName="gate-tls"))
     await world.start_operator()
     await world.ready("gate")
-    copy = await world.get("secret", "gate-tls")
-    for _ in range(50):
-        if copy:
-            break
-        await asyncio.sleep(0.1)
-        copy = await world.get("secret", "gate-tls")
+    until = time.monotonic() + 10
+    while not (copy := await world.get("secret", "gate-tls")):
+        assert time.monotonic() < until
     assert copy["type"] == "kubernetes.io/tls"
     assert set(copy["data"]) == {"tls.crt", "tls.key", "ca.crt"}

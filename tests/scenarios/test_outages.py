@@ -107,11 +107,11 @@ async def test_an_api_server_that_was_away_is_caught_up_with() -> None:
             assert await world.trusted(camera.address)
 
 
-async def test_the_operator_waits_for_its_crds() -> None:
+async def test_the_operator_waits_for_its_crds(caplog: pytest.LogCaptureFixture) -> None:
     with planes.start() as plane:
         async with World(plane, "default") as world:
             starting = asyncio.create_task(world.start_operator())
-            await asyncio.sleep(0.3)
+            await world.holds(lambda: "The CRDs are not installed yet" in caplog.text)
             assert not starting.done()
             await asyncio.to_thread(_install, plane)
             await starting

@@ -107,10 +107,22 @@ class World:
         self._task = None
 
     def look_again(self) -> None:
-        """Have every DeviceCertificate looked at now: the queue's own clock is never shifted."""
+        """Have every Device and DeviceCertificate looked at now: the queue's own clock is never shifted."""
         assert self.app is not None
-        for view in self.app.cache.all_certificates():
+        for view in (*self.app.cache.all_devices(), *self.app.cache.all_certificates()):
             self.app.queue.add(view.key)
+
+    def passes(self, kind: str) -> int:
+        """How many passes the operator's stories of this kind have ended."""
+        assert self.app is not None
+        lines = self.app.metrics.scrape()[0].decode().splitlines()
+        ours = [one for one in lines if one.startswith("devicecert_reconcile_total{") and f'kind="{kind}"' in one]
+        return sum(int(float(one.split()[-1])) for one in ours)
+
+    async def more_passes(self, kind: str, count: int, within: float = 30) -> None:
+        """Wait until so many more have ended."""
+        before = self.passes(kind)
+        await self.holds(lambda: self.passes(kind) >= before + count, within)
 
     # ------------------------------------------------------------------------------------------ cluster
 
@@ -256,13 +268,13 @@ class World:
         while not await self.trusted(camera.address, root):
             assert time.monotonic() < until, "openssl does not accept the camera"
 
-    async def one_camera(self, **device: Any) -> SimulatedDevice:
-        """The usual beginning: a camera, its log-in, a root, manifests, the operator; Secure."""
+    async def one_camera(self, *, operator: dict[str, Any] | None = None, **device: Any) -> SimulatedDevice:
+        """The usual beginning: a camera, its log-in, a root, manifests, the operator (its settings); Secure."""
         camera = await self.camera("gate")
         await self.credentials()
         await self.authority()
         await self.apply(self.device("gate", **device), self.certificate("gate"))
-        await self.start_operator()
+        await self.start_operator(**(operator or {}))
         await self.ready("gate")
         return camera
 
