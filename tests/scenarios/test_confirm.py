@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from device_cert_operator.core.certificate_model import Issue, IssueForCSR
-from device_cert_operator.core.steps import Activate, Install, MakeDeviceCSR, Reboot
+from device_cert_operator.core.steps import Activate, BeginRollBack, Install, MakeDeviceCSR, Reboot
 from device_cert_operator.errors import Conflict
 from device_cert_operator.reconcile import certificate as certificate_story
 from device_cert_operator.reconcile import device as device_story
-from device_simulator import SimulatedDevice
+from device_simulator import Fault, SimulatedDevice
 from tests.scenarios import test_firmware_ca as firmware
 from tests.support.world import World
 
@@ -184,3 +184,37 @@ async def test_nothing_is_issued_for_what_was_changed_meanwhile(
     revisions = [one["metadata"] for one in secrets if one["type"] == "devicecert.io/revision"]
     assert len(revisions) == 1
     assert owner in revisions[0]["annotations"].values()
+
+
+async def gone_away(world: World) -> None:
+    """Nothing that is asked of the API server is answered well."""
+    await world.kubectl("delete", "rolebinding", "--all")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda world: deleted(world, "dev"),
+        lambda world: replaced(world, "dev"),
+        lambda world: deleted(world, "dcert"),
+        lambda world: patched(world, "dev", {"metadata": {"annotations": {"devicecert.io/paused": "true"}}}),
+        gone_away,
+    ],
+    ids=["deleted", "replaced", "certificate-deleted", "paused", "without-rights"],
+)
+@pytest.mark.parametrize("driver", ["onvif", "camera-web"])
+async def test_a_certificate_that_cannot_be_served_is_taken_back_whatever_became_of_the_objects(
+    world: World, monkeypatch: pytest.MonkeyPatch, change: Change, driver: str
+) -> None:
+    """Only the session that activated it reaches the device any more."""
+    camera = await (world.camera("gate") if driver == "onvif" else firmware.new_camera(world))
+    before = camera.served_fingerprint
+    camera.faults.set(Fault.CANNOT_SERVE)
+    meanwhile = Meanwhile(monkeypatch, device_story, BeginRollBack, lambda: change(world))
+    await world.credentials()
+    await world.authority()
+    await world.apply(world.device("gate", driver=driver), world.certificate("gate"))
+    await world.start_operator()
+    async with asyncio.timeout(60):
+        assert "it was carried out" in await meanwhile.told
+    await world.holds(lambda: camera.served_fingerprint == before)

@@ -17,12 +17,14 @@ from device_cert_operator.core.situation import Situation
 from device_cert_operator.core.status import RebootStatus
 from device_cert_operator.core.steps import (
     CHANGES_DEVICE,
+    Activate,
     BeginActivation,
     BeginRollBack,
     CertificateWork,
     DeviceWork,
     EnableHTTPS,
     ExportCA,
+    Install,
     Locate,
     LogIn,
     LookAtDeclared,
@@ -85,13 +87,22 @@ def _log(step: Step, visit: Visit, reason: str, seconds: float) -> None:
 
 
 async def _confirmed(step: Step, situation: Situation, visit: Visit) -> None:
-    if isinstance(step, (*CHANGES_DEVICE, BeginActivation, BeginRollBack, PublishCA)):
+    if isinstance(step, (*CHANGES_DEVICE, BeginActivation, BeginRollBack, PublishCA)) and not _puts_right(step, visit):
         await confirm(visit, situation)
     if isinstance(step, CertificateWork):
         await work_on_certificate(step, situation, visit)
     else:
         await _act(step, situation, visit)
     visit.done.add(type(step))
+
+
+def _puts_right(step: Step, visit: Visit) -> bool:
+    """Whoever began an activation takes it back when it fails, whatever became of the objects: only he may still be
+    connected to the device."""
+    activating = visit.status.revision.activating
+    if BeginActivation not in visit.done or activating is None:
+        return False
+    return isinstance(step, BeginRollBack) or (activating.rolling_back and isinstance(step, Activate | Install))
 
 
 async def _act(step: DeviceWork, situation: Situation, visit: Visit) -> None:

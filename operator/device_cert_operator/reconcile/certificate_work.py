@@ -25,6 +25,7 @@ from device_cert_operator.core.steps import (
     WithdrawCSR,
 )
 from device_cert_operator.errors import (
+    ClusterError,
     Conflict,
     DeviceRefused,
     DeviceUnreachable,
@@ -158,7 +159,12 @@ async def _begin_roll_back(visit: Visit, why: str) -> None:
     if state.activating is None:
         return
     activating = replace(state.activating, rolling_back=True, since=visit.tools.clock.now())
-    await visit.save(replace(visit.status, revision=replace(state, activating=activating)))
+    try:
+        await visit.save(replace(visit.status, revision=replace(state, activating=activating)))
+    except ClusterError:  # edited, deleted, or no API server: the device comes first, and the next pass begins again
+        if not visit.session_open:
+            raise
+        visit.status = replace(visit.status, revision=replace(state, activating=activating))
     visit.done -= {Activate, Install, Reboot}
     visit.tell("Warning", Reason.ROLLING_BACK, f"{why}; the previous certificate is put back.")
 
