@@ -314,6 +314,10 @@ ADVICE: dict[Reason, tuple[str, str]] = {
         "The subject is empty and the SAN not critical; some clients refuse that.",
         "Have it signed anew.",
     ),
+    Reason.NAME_SERVED_DIFFERENTLY: (
+        "By one of the names of its certificate (SNI) the device serves another one, or none, than at its address.",
+        "Set the device up to serve one certificate for all names, or take the name from spec.dnsNames.",
+    ),
     Reason.TLS_TOO_OLD: ("The device speaks no TLS that browsers take.", "Update its firmware, or its TLS settings."),
     Reason.NOT_FOR_APPLE: ("Apple's clients refuse it, as it is valid for too long.", "Choose 825 days or less."),
     Reason.CERTIFICATE_UNREADABLE: ("What is served cannot be read.", "Nothing where it is replaced."),

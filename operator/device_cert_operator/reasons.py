@@ -182,6 +182,7 @@ class Reason(StrEnum):
     NAME_CONSTRAINED = "NameConstrained"
     EMPTY_SUBJECT_SAN_NOT_CRITICAL = "EmptySubjectSANNotCritical"
     TLS_TOO_OLD = "TLSTooOld"
+    NAME_SERVED_DIFFERENTLY = "NameServedDifferently"
     NOT_FOR_APPLE = "NotForApple"
     CERTIFICATE_UNREADABLE = "CertificateUnreadable"
 

@@ -16,7 +16,7 @@ from device_simulator.journal import Counters, Journal
 from device_simulator.listeners import Listeners
 from device_simulator.spec import DeviceSpec, on_this_machine
 from device_simulator.surroundings import Surroundings
-from device_simulator.tls import KeyAndChain, allow_versions, context_for
+from device_simulator.tls import KeyAndChain, allow_versions, context_for, self_signed
 from device_simulator.transport import transport_fault
 from device_simulator.zones import ahead_of_utc
 
@@ -153,10 +153,12 @@ class SimulatedDevice(ABC):
             self.spec.https_port if self.https_enabled else None,
         )
 
-    def _choose_context(self, _tls: ssl.SSLObject) -> ssl.SSLContext | None:
+    def _choose_context(self, _tls: ssl.SSLObject, name: str | None) -> ssl.SSLContext | None:
         self.journal.handshakes += 1
         if self.shown is None:
             return None
+        if name is not None and self.faults.strikes(Fault.OTHER_BY_NAME):
+            return context_for(self_signed("another site", self._clock()))
         if self._context is None:
             self._context = context_for(self.shown)
             allow_versions(self._context, tls_1_0_only=self.faults.on(Fault.TLS_1_0_ONLY))  # its level is taken as well
@@ -321,8 +323,8 @@ class SimulatedDevice(ABC):
         task.add_done_callback(self._background.discard)
 
     def maybe_restart_web(self) -> None:
-        """Web daemons restart after a change: always under the fault, now and then under hostility."""
-        if self.faults.strikes(Fault.WEB_DAEMON_RESTARTS) or self.faults.by_chance():
+        """Web daemons restart after a change."""
+        if self.faults.strikes(Fault.WEB_DAEMON_RESTARTS):
             self.later(lambda: self.restart_listeners(self.spec.web_restart_for))
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:

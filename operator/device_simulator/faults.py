@@ -35,6 +35,7 @@ class Fault(StrEnum):
     EXPIRED_REFUSED = "expired-refused"  # a certificate expired by the device's clock is refused
     CLEAR_IMPORT_GAP = "clear-import-gap"  # an upload is refused until the one before is deleted
     CLOCK_RESETS_ON_POWER_LOSS = "clock-resets-on-power-loss"  # the clock is at 1970-01-01 after a power cycle
+    OTHER_BY_NAME = "other-by-name"  # whoever asks for a name (SNI) is shown another certificate
     # ---- transport
     ANSWERS_GARBAGE = "answers-garbage"
     ANSWERS_HTML = "answers-html"
@@ -46,13 +47,30 @@ class Fault(StrEnum):
     TLS_1_0_ONLY = "tls-1.0-only"
 
 
+# what happens to any device now and then, and needs nobody's help
+OF_ANY_DAY = frozenset(
+    {
+        Fault.IMPORT_IGNORED,
+        Fault.STORED_NOT_SERVED,
+        Fault.WEB_DAEMON_RESTARTS,
+        Fault.SLOW_KEY_GENERATION,
+        Fault.CLOCK_RESETS_ON_REBOOT,
+    }
+)
+
+
 class FaultBox:
-    """Which faults are on, and how many times each will still happen (None: always)."""
+    """Which faults are on, and how many times each will still happen (None: always).
+
+    hostility: the rate at which those `OF_ANY_DAY` and small troubles of the transport happen although nothing is on.
+    chances: how many of these have happened.
+    """
 
     def __init__(self, faults: Iterable[Fault] | Mapping[Fault, int], hostility: float, seed: str) -> None:
         self._left: dict[Fault, int | None] = dict(faults) if isinstance(faults, Mapping) else dict.fromkeys(faults)
         self.hostility = hostility
         self.changed: Callable[[], None] = lambda: None
+        self.chances = 0
         self._random = random.Random(seed)  # noqa: S311  # repeatable on purpose
 
     def set(self, fault: Fault, times: int | None = None) -> None:
@@ -72,7 +90,7 @@ class FaultBox:
     def strikes(self, fault: Fault) -> bool:
         """Whether it happens now; one of its times is used up."""
         if fault not in self._left:
-            return False
+            return fault in OF_ANY_DAY and self.by_chance()
         left = self._left[fault]
         if left is not None:
             if left <= 1:
@@ -83,7 +101,9 @@ class FaultBox:
 
     def by_chance(self) -> bool:
         """Whether one of the small troubles of the day happens now."""
-        return self.hostility > 0 and self._random.random() < self.hostility
+        happens = self.hostility > 0 and self._random.random() < self.hostility
+        self.chances += happens
+        return happens
 
     def coin(self) -> bool:
         """Which of two troubles it is."""

@@ -58,8 +58,8 @@ class Listeners:
                 connection.transport.abort()
         await asyncio.sleep(0)
 
-    def _begin_handshake(self, tls: ssl.SSLObject, _name: str | None, _context: ssl.SSLContext) -> int | None:
-        chosen = self._choose(tls) if self.open else None
+    def _begin_handshake(self, tls: ssl.SSLObject, name: str | None, _context: ssl.SSLContext) -> int | None:
+        chosen = self._choose(tls, name) if self.open else None
         if chosen is None:
             return ssl.ALERT_DESCRIPTION_INTERNAL_ERROR
         tls.context = chosen

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from device_cert_operator.core.checks import clock_is_off
+from device_cert_operator.core.checks import clock_is_off, connection_is_not_secure
 from device_cert_operator.core.decide import decide
 from device_cert_operator.core.identity import Recognition
 from device_cert_operator.core.installation import ACTIVATION, alias_prefix, key_type_of
@@ -550,6 +550,23 @@ def test_every_finding_has_a_sentence(s: Situation) -> None:
     for finding in decide(s).findings:
         assert finding.message.strip()
         assert isinstance(finding.reason, Reason)
+
+
+@pytest.mark.parametrize(
+    ("verdict", "misnamed", "wanted"),
+    [
+        (Verdict(()), (), None),
+        (None, (), None),
+        (Verdict(()), ("gate.test",), Reason.NAME_SERVED_DIFFERENTLY),
+        (NOT_SECURE, ("gate.test",), NOT_SECURE.reason),
+    ],
+)
+def test_a_device_is_secure_by_each_of_its_names(
+    verdict: Verdict | None, misnamed: tuple[str, ...], wanted: Reason | None
+) -> None:
+    s = situation(assignment=assignment(None, R1), verdict=verdict, misnamed=misnamed)
+    found = connection_is_not_secure(s)
+    assert (found.reason if found else None) == wanted
 
 
 @pytest.mark.parametrize(("verdict", "condition"), [(Verdict(()), None), (NOT_SECURE, "Secure")])

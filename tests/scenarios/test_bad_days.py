@@ -290,3 +290,38 @@ async def test_a_device_with_rsa_only_gets_an_rsa_key(world: World) -> None:
     await world.start_operator()
     await world.ready("gate")
     assert camera.shown.key.key_size == 2048
+
+
+async def test_a_name_under_which_another_certificate_is_shown_is_told(world: World) -> None:
+    """SNI: what a browser asks for by name."""
+    camera = await world.camera("gate")
+    await world.credentials()
+    await world.authority()
+    await world.apply(world.device("gate"), world.certificate("gate", dnsNames=["gate.example.test", "*.example.test"]))
+    await world.start_operator(full_check_every=2)
+    await world.ready("gate")
+    camera.faults.set(Fault.OTHER_BY_NAME)
+    told = await world.until("dev", "gate", "Secure", "False", "NameServedDifferently")
+    assert "gate.example.test" in told["message"] and "*" not in told["message"]
+    await world.until("dcert", "gate", "Secure", "False", "NameServedDifferently")
+    assert camera.journal.operations["UploadCertificateWithPrivateKeyInPKCS12"] == 1
+    camera.faults.clear(Fault.OTHER_BY_NAME)
+    await world.ready("gate")
+
+
+async def test_cameras_on_ordinary_days_become_secure_all_the_same(world: World) -> None:
+    """Dropped answers, busy or restarting web servers, imports that are ignored, clocks that are reset, and so on."""
+    world.simulator.hostility = 0.06
+    names = [f"c{number}" for number in range(1, 11)]
+    cameras = [await world.camera(name, number, web_restart_for=0.2) for number, name in enumerate(names, 1)]
+    await world.credentials()
+    await world.authority()
+    for number, name in enumerate(names, 1):
+        await world.apply(world.device(name, number), world.certificate(name))
+    await world.start_operator()
+    await world.ready(*names, within=90)
+    for camera in cameras:
+        await world.becomes_trusted(camera)
+        assert camera.guard.refused == 0
+        assert camera.journal.overlaps == 0
+    assert sum(camera.faults.chances for camera in cameras) > 5, "it was no ordinary day"

@@ -12,6 +12,7 @@ import pytest
 from cryptography.hazmat.primitives.serialization import PrivateFormat, pkcs12
 
 from device_simulator import DeviceSpec, Fault, SimulatedDevice, Simulator
+from device_simulator.faults import OF_ANY_DAY
 from device_simulator.tls import self_signed
 from tests.simulator.client import PATHS, TAS, TDS, Client, Reply, envelope
 from tests.simulator.helpers import handshake, served, until
@@ -313,6 +314,16 @@ async def test_hostility_is_seeded(new_address: Callable[[], str]) -> None:
     first, again, other = await troubles(1), await troubles(1), await troubles(2)
     assert first == again != other
     assert {"200", "503", "dropped"} == set(first)
+
+
+async def test_what_happens_to_any_device_is_on_by_default_at_a_low_rate(new_address: Callable[[], str]) -> None:
+    async with Simulator() as simulator:
+        camera = await simulator.add(DeviceSpec(name="cam", address=new_address()))
+        assert camera.faults.hostility == 0.02
+        for fault in OF_ANY_DAY:
+            happened = sum(camera.faults.strikes(fault) for _ in range(5000))
+            assert 50 < happened < 200, fault
+        assert not any(camera.faults.strikes(fault) for fault in set(Fault) - OF_ANY_DAY), "the others are switched on"
 
 
 async def test_overlapping_changes_are_counted(camera: SimulatedDevice) -> None:

@@ -213,9 +213,16 @@ def connection_is_not_secure(s: Situation) -> Finding | None:
             Reason.WAITING_FOR_CERTIFICATE,
             f"DeviceCertificate {s.assignment.owner.name} has not issued a certificate yet; see its conditions.",
         )
-    if s.verdict is None or s.verdict.secure:
-        return None
-    return note("Secure", s.verdict.reason, s.verdict.message)
+    if s.verdict is not None and not s.verdict.secure:
+        return note("Secure", s.verdict.reason, s.verdict.message)
+    if s.misnamed:
+        return note(
+            "Secure",
+            Reason.NAME_SERVED_DIFFERENTLY,
+            f"Asked for {', '.join(s.misnamed[:4])} (SNI), the device does not show the certificate that it shows at "
+            f"{s.address}: set it up to serve one certificate for all names, or take the name from spec.dnsNames.",
+        )
+    return None
 
 
 CHECKS: tuple[Callable[[Situation], Finding | None], ...] = (

@@ -67,6 +67,7 @@ class Assignment:
     csr: CSRWanted | None = None
     allow_gap: bool = False
     firmware: FirmwareWanted | None = None
+    dns_names: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +81,8 @@ class Situation:
     policy Report. searched: this pass searched in vain. done: the types of the steps this pass has already taken.
     can_be_found: there are keys by which the device would be known elsewhere. kept_objects: handles that the
     device would not let go in this pass. declared_look: whether somebody has the declared address, while the device is
-    elsewhere. changing_now: another Device that is just taking its address.
+    elsewhere. changing_now: another Device that is just taking its address. misnamed: names of the certificate under
+    which (SNI) the device shows another one, or none.
     """
 
     desired: DesiredDevice
@@ -110,6 +112,7 @@ class Situation:
     dry_run: bool = False
     declared_look: AddressLook | None = None
     changing_now: str | None = None
+    misnamed: tuple[str, ...] = ()
 
     @property
     def turn(self) -> Revision | None:

@@ -32,6 +32,8 @@ from device_cert_operator.reconcile.placement import changing_now
 from device_cert_operator.reconcile.tools import Tools
 from device_cert_operator.reconcile.visit import Visit
 
+MOST_NAMES = 8  # handshakes that a full check makes beside its own
+
 
 async def observe(visit: Visit) -> Situation:
     """Look once: shake hands at the address, unless nothing has happened since; recognise who answers, judge it."""
@@ -68,6 +70,7 @@ async def observe(visit: Visit) -> Situation:
         dry_run=tools.settings.dry_run,
         declared_look=visit.declared_look,
         changing_now=changing_now(visit) if visit.declared_look is not None else None,
+        misnamed=await _misnamed(visit, served, assignment),
     )
 
 
@@ -135,6 +138,7 @@ def _assignment(view: DeviceView, holder: CertificateView, tools: Tools) -> Assi
         kept,
         _csr_wanted(view, holder, tools),
         holder.desired.allow_gap if holder.desired else False,
+        dns_names=holder.desired.dns_names if holder.desired else (),
     )
 
 
@@ -214,6 +218,26 @@ def _verdict(visit: Visit, served: Served | NotServed, assignment: Assignment | 
         return None
     anchors = tuple(sorted({der for revision in assignment.kept for der in revision.anchors_der}))
     return judge(served, links(served.chain_der, anchors), visit.address, visit.tools.clock.now())
+
+
+async def _misnamed(visit: Visit, served: Served | NotServed, assignment: Assignment | None) -> tuple[str, ...]:
+    """Names under which (SNI) something else than the certificate that is wanted is shown; tried with full checks."""
+    wanted = assignment.wanted if assignment is not None else None
+    if wanted is None or not isinstance(served, Served) or served.leaf.fingerprint != wanted.facts.fingerprint:
+        return ()
+    memory, fingerprint = visit.memory, wanted.facts.fingerprint
+    known, before = memory.named if memory.named is not None else ("", ())
+    if known != fingerprint or (not visit.session_open and (before or _full_check_due(visit))):
+        names = [one for one in (assignment.dns_names if assignment else ()) if one != visit.address and "*" not in one]
+        before = tuple([name for name in names[:MOST_NAMES] if await _shows_by_name(visit, name) != fingerprint])
+        memory.named = fingerprint, before
+    return before
+
+
+async def _shows_by_name(visit: Visit, name: str) -> str | None:
+    desired = visit.desired
+    seen = await visit.tools.probe(visit.address, desired.https_port, server_name=name, timeout=desired.timeout)
+    return seen.leaf.fingerprint if isinstance(seen, Served) else None
 
 
 def _full_check_due(visit: Visit) -> bool:

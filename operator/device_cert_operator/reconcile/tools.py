@@ -106,6 +106,7 @@ class DeviceMemory:
 
     looked_at: the last finished check. full_at_pass, passes: counted for the routine log-in. located_at: the last
     search. offset, capabilities: as last reported. constrained: what clients are given of its firmware's CA.
+    named: for which certificate the names were last tried, and those under which another one was shown.
     """
 
     passes: int = 0
@@ -115,6 +116,7 @@ class DeviceMemory:
     offset: timedelta | None = None
     capabilities: Capabilities | None = None
     constrained: ConstrainedTrust | None = None
+    named: tuple[str, tuple[str, ...]] | None = None
     failures: int = 0
 
 
