@@ -15,6 +15,7 @@ from pathlib import Path
 import firmware_ca
 import outside_ca
 import own_ca
+import stage
 from stage import Cameras, DemoFailed, Stage, say
 
 from local_control_plane.build import BuildError
@@ -25,35 +26,35 @@ def story(keep: bool) -> None:
     """From nothing to trusted devices, in all three ways."""
     started = time.monotonic()
     say("Control plane: kube-apiserver, etcd, controller manager (built once, some minutes) …")
-    with Stage() as stage:
+    with Stage() as here:
         say("Cameras at 127.20.0.1 to .6, speaking ONVIF over HTTP and HTTPS …")
-        cameras = stage.cameras("cam", 6, "127.20.0.0/24")
+        cameras = here.cameras("cam", 6, "127.20.0.0/24")
         say("… and one at 127.20.1.1 with a CA in its firmware and a web interface")
-        web = stage.cameras("web", 1, "127.20.1.0/24", "--kind", "firmware-ca")
-        stage.start_operator()
-        stage.apply("login.yaml")
-        firmware_ca.tell(stage, web)
-        own_ca.tell(stage, cameras)
-        outside_ca.tell(stage, cameras)
+        web = here.cameras("web", 1, "127.20.1.0/24", "--kind", "firmware-ca")
+        here.start_operator()
+        here.apply("login.yaml")
+        firmware_ca.tell(here, web)
+        own_ca.tell(here, cameras)
+        outside_ca.tell(here, cameras)
         say("\nQuestion 5: what does a device serve, and does it fit?", "head")
-        say(stage.devicecert("status", "cam-4", "-n", stage.namespace))
-        say(stage.kubectl("get", "dev,dcert"))
+        say(here.devicecert("status", "cam-4", "-n", here.namespace))
+        say(here.kubectl("get", "dev,dcert"))
         say(f"Done in {time.monotonic() - started:.0f} s.", "ok")
         if keep:
-            _stay(stage, cameras)
+            _stay(here, cameras)
 
 
-def _stay(stage: Stage, cameras: Cameras) -> None:
+def _stay(here: Stage, cameras: Cameras) -> None:
     devicecert = Path(sys.executable).parent / "devicecert"
     say(
         f"""
 Left running until you press Ctrl-C. In another terminal:
-  export KUBECONFIG={stage.cluster.kubeconfig} PATH={stage.cluster.kubectl.parent}:$PATH
-  kubectl -n {stage.namespace} get dev,dcert -w
-  {devicecert} status -n {stage.namespace}
+  export KUBECONFIG={here.cluster.kubeconfig} PATH={here.cluster.kubectl.parent}:$PATH
+  kubectl -n {here.namespace} get dev,dcert -w
+  {devicecert} status -n {here.namespace}
   {devicecert} simulate move cam-2 127.20.0.30 --control {cameras.control}
   {devicecert} simulate factory-reset cam-3 --control {cameras.control}
-Logs: {stage.folder}"""
+Logs: {here.folder}"""
     )
     with contextlib.suppress(KeyboardInterrupt):
         signal.pause()
@@ -63,11 +64,13 @@ def main() -> None:
     """Exit code 1: something did not heal; the logs' ends are shown."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--keep", action="store_true", help="leave everything running and say what to try")
+    parser.add_argument("--within", type=float, default=stage.patience, help="seconds that a heal may take")
     if not sys.platform.startswith("linux"):
         sys.exit("The demo needs Linux: its cameras have addresses of their own in 127.0.0.0/8.")
-    keep = parser.parse_args().keep
+    given = parser.parse_args()
+    stage.patience = given.within
     try:
-        story(keep)
+        story(given.keep)
     except (DemoFailed, PlaneError, BuildError) as error:
         say(f"\nThe demo failed: {error}", "no")
         sys.exit(1)

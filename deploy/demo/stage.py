@@ -21,9 +21,11 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 DEVICECERT = [sys.executable, "-m", "device_cert_operator"]
 HTTPS, HTTP = 8443, 8080
-HEAL_WITHIN = 60.0
 COLOUR = {"ok": "\033[32m", "no": "\033[31m", "dim": "\033[2m", "head": "\033[1m", "": "\033[0m"}
 Object = dict[str, Any]
+
+
+patience = 60.0  # seconds that anything may take
 
 
 class DemoFailed(Exception):
@@ -47,9 +49,15 @@ def run(
     return done.stdout
 
 
-def wait_for(condition: Callable[[], bool], what: str, within: float = HEAL_WITHIN) -> float:
-    """Seconds until the condition held. Raises DemoFailed."""
-    started = time.monotonic()
+def wait_for(
+    condition: Callable[[], bool], what: str, within: float | None = None, *, since: float | None = None
+) -> float:
+    """Seconds until the condition held; since: from this monotonic time. within: as given with `--within`.
+
+    Raises DemoFailed.
+    """
+    within = patience if within is None else within
+    started = time.monotonic() if since is None else since
     while not condition():
         if time.monotonic() - started > within:
             raise DemoFailed(f"{what} did not come about within {within:.0f} s")
@@ -101,7 +109,10 @@ class Stage:
         self._stack.callback(self._leave_cluster)
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is DemoFailed:
+            for log in sorted(self.folder.glob("*.log")):
+                say(f"The end of {log.name}:\n{log.read_text(errors='replace')[-2000:]}", "dim")
         self._stack.close()
 
     def _are_defined(self) -> bool:
@@ -153,8 +164,10 @@ class Stage:
         return str(self.condition(kind, name, condition)["message"])
 
     def ready(self, *names: str) -> bool:
-        """Whether these Devices and their DeviceCertificates are as wanted, by their own status."""
-        return all(self.condition(kind, name, "Ready").get("status") == "True" for name in names for kind in ("dev",))
+        """Whether these Devices are as wanted, and DeviceCertificates that have one of them, by their own status."""
+        found = json.loads(self.kubectl("get", "dev,dcert", "-o", "json"))["items"]
+        ours = [one for one in found if _devices_of(one) & set(names)]
+        return len(ours) > len(names) and all(_is_ready(one) for one in ours)
 
     def start_operator(self) -> None:
         """`devicecert run`, until the end."""
@@ -186,6 +199,18 @@ class Stage:
         cameras = Cameras(self, control)
         wait_for(cameras.answer, "the simulator", 20)
         return cameras
+
+
+def _devices_of(thing: Object) -> set[str]:
+    """The Devices that a DeviceCertificate lists; of a Device itself."""
+    listed = thing["spec"].get("devices")
+    return {one["name"] for one in listed} if listed is not None else {thing["metadata"]["name"]}
+
+
+def _is_ready(thing: Object) -> bool:
+    status = thing.get("status", {})
+    told = {one["type"]: one["status"] for one in status.get("conditions", [])}
+    return told.get("Ready") == "True" and status.get("observedGeneration") == thing["metadata"]["generation"]
 
 
 class Cameras:

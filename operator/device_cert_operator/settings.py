@@ -31,7 +31,7 @@ class Settings:
         default=6, metadata=told("Each n-th check logs in; those between are handshakes only.")
     )
     locate_rate: float = field(
-        default=50.0, metadata=told("Handshakes a second while looking for devices that moved, all searches together.")
+        default=200.0, metadata=told("Handshakes a second while looking for devices that moved, all searches together.")
     )
     relist_every: timedelta = field(
         default=timedelta(minutes=10), metadata=told("How often all names are listed, to notice what no watch told.")

@@ -8,7 +8,7 @@ from aiohttp import web
 
 from device_simulator.tls import allow_versions
 
-type_of_choice = Callable[[ssl.SSLObject], ssl.SSLContext | None]
+type_of_choice = Callable[[ssl.SSLObject, str | None], ssl.SSLContext | None]
 
 
 class Listeners:

@@ -5,9 +5,12 @@ from datetime import timedelta
 
 import pytest
 
+from device_cert_operator.core.model import NotServed
 from device_cert_operator.errors import InvalidSpec
+from device_cert_operator.net import locate as locate_module
 from device_cert_operator.net.locate import candidates, locate
 from device_cert_operator.net.rate import RateLimiter
+from device_cert_operator.settings import Settings
 from tests.net.certificates import make
 from tests.net.servers import listen, server_context
 
@@ -91,6 +94,25 @@ async def test_searches_share_one_rate() -> None:
         )
     )
     assert loop.time() - started >= 0.1  # twelve addresses, the first at once
+
+
+async def test_a_whole_subnet_of_silent_hosts_is_searched_in_less_than_four_seconds(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """At the operator's own rate, each waited for as long as the Device story waits. On loopback nobody is silent."""
+    asked: set[str] = set()
+
+    async def silent(address: str, port: int, *, timeout: timedelta, **_: object) -> NotServed:
+        asked.add(address)
+        await asyncio.sleep(timeout.total_seconds())
+        return NotServed(address, port, "no answer", answers=False)
+
+    monkeypatch.setattr(locate_module, "probe", silent)
+    started = asyncio.get_running_loop().time()
+    limiter = RateLimiter(Settings().locate_rate)
+    await locate(frozenset({"00"}), ("10.0.0.0/24",), 443, near="10.0.0.9", timeout=2 * SECOND, limiter=limiter)
+    assert len(asked) == 254
+    assert asyncio.get_running_loop().time() - started < 4
 
 
 def test_a_rate_is_above_nothing() -> None:

@@ -27,7 +27,7 @@ async def locate(
     timeout: timedelta,
     limiter: RateLimiter,
     skip: frozenset[str] = frozenset(),
-    concurrency: int = 16,
+    concurrency: int = 256,
     permit: Permit = ALWAYS,
 ) -> tuple[Served, ...]:
     """Every address in the subnets that serves one of these public keys, nearest to the old one first.
