@@ -1,10 +1,9 @@
 """Cameras whose firmware dates and names its certificates at the start, after a loss of power or a move."""
 
-import re
 from datetime import timedelta
 
 from device_simulator import Fault
-from tests.scenarios.test_firmware_ca import EXPECTED, device, message, pinned
+from tests.scenarios.test_firmware_ca import EXPECTED, accept, device, message, pinned
 from tests.support.world import World
 
 NO_BATTERY = {"faults": {Fault.CLOCK_RESETS_ON_POWER_LOSS}}
@@ -50,12 +49,6 @@ async def test_with_refuse_each_key_of_it_waits_for_a_person(world: World) -> No
     await accept(world, told)
     await world.ready("gate", within=40)
     assert await world.trusted(camera.address)
-
-
-async def accept(world: World, told: str) -> None:
-    """What the condition has a person do."""
-    [key] = re.findall(r"accept-key=(\S+)", told)
-    await world.kubectl("annotate", "dev", "gate", "--overwrite", f"devicecert.io/accept-key={key}")
 
 
 async def test_one_that_is_back_elsewhere_is_missed_and_secure_once_its_address_is_told(world: World) -> None:

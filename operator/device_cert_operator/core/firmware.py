@@ -10,6 +10,7 @@ from device_cert_operator.core.findings import Finding, blocked, for_a_person, n
 from device_cert_operator.core.installation import alias_prefix
 from device_cert_operator.core.model import Inventory, Management, ObjectKey, Served, is_ip
 from device_cert_operator.core.naming import covers
+from device_cert_operator.core.placement import is_displaced
 from device_cert_operator.core.policy import ADDRESS_CHANGE, DATES, TAKEN_OFF, why_not_reboot
 from device_cert_operator.core.situation import Situation
 from device_cert_operator.core.status import RevisionState
@@ -171,6 +172,8 @@ def address_is_not_permitted(s: Situation) -> Finding | None:
 
 def _wrong_address(s: Situation, message: str) -> Finding:
     reason = Reason.ADDRESS_NOT_IN_CERTIFICATE
+    if is_displaced(s):  # a restart here would make one for the address that it is to leave
+        return note("Secure", reason, f"{message} The device is to be back at {s.desired.host} first.")
     if not is_ip(s.address):
         return for_a_person(
             "Secure",
@@ -235,6 +238,8 @@ def firmware_needs_hands(s: Situation) -> bool:
         return False
     if not covers(s.served.leaf.dns_names, s.served.leaf.ip_addresses, s.address):
         told = s.status.address.reported
+        if is_displaced(s):
+            return False
         return is_ip(s.address) and (not told or s.address in told or _moved(s)) and _may_restart(s, ADDRESS_CHANGE)
     return not _in_time(s) and _may_restart(s, DATES) and _clock_may_be_right(s)
 
