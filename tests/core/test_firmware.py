@@ -360,6 +360,15 @@ def told(s: Situation, kind: str) -> Condition:
     return found
 
 
+def test_what_it_reported_before_it_moved_is_not_taken_for_nat_while_it_restarts() -> None:
+    before = replace(AT_REST, address=AddressStatus("10.0.0.7", "10.0.0.9", ("10.0.0.7",)))
+    moved = replace(MOVED, report=None, done=frozenset({LogIn, Reboot}), status=before)
+    found = told(rebooted(moved, LATELY), "Secure")
+    assert (found.reason, "NAT" in found.message) == ("DeviceRestarting", False)
+    late = told(rebooted(moved, replace(LATELY, at=NOW - timedelta(hours=1))), "Secure")
+    assert "The device has the address 10.0.0.7 itself (NAT?)" in late.message
+
+
 def test_an_unpinned_ca_is_told_with_the_line_to_run() -> None:
     found = told(situation(assignment=UNPINNED, verdict=None), "Secure")
     line = f'kubectl -n cams patch dcert gate --type=merge -p \'{{"spec":{{"issuer":{{"deviceCA":{{"sha256":"{PIN}'

@@ -182,7 +182,7 @@ def _wrong_address(s: Situation, message: str) -> Finding:
             "issuer.",
         )
     told = s.report.reported_addresses if s.report else s.status.address.reported
-    if told and s.address not in told:
+    if told and s.address not in told and not _is_under_way(s, ADDRESS_CHANGE):  # what it told may be from before
         return for_a_person(
             "Secure",
             reason,
@@ -204,8 +204,7 @@ def _wrong_dates(s: Situation, message: str) -> Finding:
 
 def _restart(s: Situation, cause: str, reason: Reason, message: str) -> Finding:
     """Unless that is not allowed, under way, or cannot be asked for now."""
-    last = s.status.last_reboot
-    if last is not None and last.cause == cause and s.now - last.at < s.restart_for:
+    if _is_under_way(s, cause):
         return waiting("Secure", Reason.DEVICE_RESTARTING, f"{message} The device is restarting.")
     if (held := why_not_reboot(cause, s)) is not None:
         return blocked("Secure", held.reason, f"{message} {held.message}")
@@ -252,10 +251,14 @@ def _lacks_ca(s: Situation) -> bool:
     return not s.firmware.known and (found is None or found.fingerprint == s.firmware.issuer.sha256)
 
 
-def _may_restart(s: Situation, cause: str) -> bool:
+def _is_under_way(s: Situation, cause: str) -> bool:
+    """It was asked to restart for this, not long ago."""
     last = s.status.last_reboot
-    under_way = last is not None and last.cause == cause and s.now - last.at < s.restart_for
-    return not under_way and _can_restart(s) and why_not_reboot(cause, s) is None
+    return last is not None and last.cause == cause and s.now - last.at < s.restart_for
+
+
+def _may_restart(s: Situation, cause: str) -> bool:
+    return not _is_under_way(s, cause) and _can_restart(s) and why_not_reboot(cause, s) is None
 
 
 def _moved(s: Situation) -> bool:
