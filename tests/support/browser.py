@@ -71,13 +71,17 @@ class Browser:
 
     roots: PEM certificates that Chromium takes for CAs of the user's; its own root store knows none of ours.
     intermediates: PEM certificates that it may build a path with, and does not trust by themselves.
+    database: a folder with an NSS database made by somebody else, to be used instead; it is copied.
     home: its HOME, with the NSS database, while it runs. pid: the leader of its process group;
     crash handlers stand outside of that, and end with it.
     Raises RuntimeError with ADVICE on a machine without the programs, or with what certutil said of a root.
     """
 
-    def __init__(self, roots: Iterable[bytes], intermediates: Iterable[bytes] = ()) -> None:
+    def __init__(
+        self, roots: Iterable[bytes] = (), intermediates: Iterable[bytes] = (), *, database: Path | None = None
+    ) -> None:
         self._roots, self._intermediates = tuple(roots), tuple(intermediates)
+        self._database = database
         self.home = Path()
         self.pid = 0
         self._pipe: _Pipe | None = None
@@ -86,7 +90,10 @@ class Browser:
         path = program()
         self.home = Path(tempfile.mkdtemp(prefix="browser-"))
         try:
-            await asyncio.to_thread(_make_database, self.home, self._roots, self._intermediates)
+            if self._database is not None:
+                await asyncio.to_thread(shutil.copytree, self._database, self.home / ".pki" / "nssdb")
+            else:
+                await asyncio.to_thread(_make_database, self.home, self._roots, self._intermediates)
             await self._start(path)
         except BaseException:
             await self._end()

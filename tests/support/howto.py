@@ -121,6 +121,7 @@ class Howto:
         path = (programs, self.world.plane.kubectl.parent, os.environ["PATH"])
         return os.environ | {
             "KUBECONFIG": str(kubeconfig),
+            "HOME": str(self.folder),  # what a page puts there is not the tester's
             "PATH": os.pathsep.join(map(str, path)),
             "PYTHONPATH": str(ROOT / "operator"),
         }
