@@ -47,6 +47,15 @@ async def test_under_policy_report_a_move_is_told_and_not_followed(world: World)
     told = await world.until("dev", "gate", "AddressCurrent", "False", "AddressChanged")
     assert camera.address in told["message"]
     assert not await world.trusted(camera.address)
+    assert world.app is not None
+    memory = next(iter(world.app.tools.memory.devices.values()))
+    passes, seen = memory.passes, []
+    while memory.passes < passes + 4:
+        seen.append(await world.condition("dev", "gate", "AddressCurrent"))
+    assert all(one == told for one in seen), "it is told between searches as well"
+    await camera.move(world.address(1))
+    await world.until("dev", "gate", "AddressCurrent", "True")
+    await world.ready("gate")
 
 
 async def test_a_clock_that_ran_away_is_set_and_the_time_zone_kept(world: World) -> None:
