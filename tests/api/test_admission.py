@@ -24,6 +24,7 @@ D, C, A = device(), certificate(), authority()
 NO_RANGE = "each range must be a CIDR without host bits, such as 10.0.0.0/8"
 NO_ROOT_SIZE = "size must be 256 or 384 with ECDSA, which is the default, and 2048, 3072 or 4096 with algorithm RSA"
 E = changed(D, "spec.address", {"host": "192.0.2.7", "policy": "Enforce", "enforce": {"prefixLength": 24}})
+ENFORCED_IPV6 = {"host": "2001:db8::7", "policy": "Enforce", "enforce": {"prefixLength": 64, "gateway": "2001:db8::1"}}
 DAILY = "0 2 * * *"
 NO_GATEWAY = "enforce.gateway must be another address in the network of host and prefixLength"
 NO_HOST = "must be a valid IPv4 or IPv6 address without zone and brackets, or a DNS name"
@@ -59,6 +60,7 @@ INVALID: list[tuple[str, Manifest, str, Any, str]] = [
     ("an unknown address policy", D, "spec.address.policy", "Chase", 'supported values: "Follow", "Enforce", "Report"'),
     ("Enforce without a network", E, "spec.address.enforce", ABSENT, "policy Enforce needs address.enforce"),
     ("Enforce at a name", E, "spec.address.host", "gate.example", "with policy Enforce, host must be an IP address"),
+    ("Enforce at an IPv6 address that ONVIF cannot set", D, "spec.address", ENFORCED_IPV6, "sets IPv4 addresses only"),
     ("a network without size", E, "spec.address.enforce", {"gateway": "192.0.2.1"}, "enforce.prefixLength: Required"),
     ("an IPv4 network beyond 32 bits", E, "spec.address.enforce.prefixLength", 33, "prefixLength is at most 32"),
     ("a network of 0 bits", E, "spec.address.enforce.prefixLength", 0, "spec.address.enforce.prefixLength"),
@@ -304,11 +306,8 @@ VALID: list[tuple[Manifest, str, Any]] = [
     (D, "spec.address.locate.subnets", ["10.0.0.0/21", "2001:db8::/117"]),
     (E, "spec.address.enforce.gateway", "192.0.2.1"),
     (E, "spec.address.locate", {"subnets": ["192.0.2.0/24"]}),
-    (
-        D,
-        "spec.address",
-        {"host": "2001:db8::7", "policy": "Enforce", "enforce": {"prefixLength": 64, "gateway": "2001:db8::1"}},
-    ),
+    (D, "spec.address", {**ENFORCED_IPV6, "policy": "Report"}),
+    (changed(D, "spec.driver", "camera-web"), "spec.address", ENFORCED_IPV6),
     (
         D,
         "spec.maintenanceWindows",

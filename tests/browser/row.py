@@ -26,11 +26,9 @@ class Row:
 
     chromium: "" where the page loads, else Chromium's error. openssl: whether `openssl verify` takes it. Seen with
     Chromium 156 and OpenSSL 3.0; where a newer version differs, the row fails and says so.
-    told_apart: False where we take what Chromium refuses, and know it.
     """
 
     sentence: str
     chromium: str
     openssl: bool
     make: Callable[[Path], Offer]
-    told_apart: bool = True

@@ -55,4 +55,4 @@ def test_the_verdict_is_chromiums_and_openssls(row: Row, opinions: dict[str, Opi
     assert seen == (row.chromium, row.openssl), (found.chromium, found.openssl)
     assert found.chromium.secure is (row.chromium == ""), found.chromium
     ours = (found.verdict.accepted_by(Client.CHROMIUM), found.verdict.accepted_by(Client.OPENSSL))
-    assert ours == (row.chromium == "" or not row.told_apart, row.openssl), found.verdict
+    assert ours == (row.chromium == "", row.openssl), found.verdict

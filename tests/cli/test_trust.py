@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from cryptography import x509
 from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.serialization import Encoding
 
-from device_cert_operator.pki.facts import ders_to_pem, fingerprint, pem_to_ders
+from device_cert_operator.pki.facts import ders_to_pem, pem_to_ders
 from device_cert_operator.pki.mobileconfig import build_profile
 from device_simulator import Kind
 from device_simulator.camera_web.device import FirmwareCADevice
@@ -60,6 +62,73 @@ async def test_what_cannot_be_exported_is_told(world: World) -> None:
     assert "has published nothing yet" in early.stderr.decode()
 
 
+async def firmware_in(world: World, **device_ca: Any) -> FirmwareCADevice:
+    """A camera whose CA is pinned and published."""
+    camera = await world.camera("gate", kind=Kind.FIRMWARE_CA)
+    assert isinstance(camera, FirmwareCADevice)
+    pin = camera.firmware_ca.certificate.fingerprint(hashes.SHA256()).hex()
+    await world.credentials()
+    issuer = {"deviceCA": {"sha256": pin, **device_ca}}
+    await world.apply(world.device("gate", driver="camera-web"), world.certificate("door", "gate", issuer=issuer))
+    await world.start_operator()
+    await world.until("dcert", "door", "Ready", "True", within=30)
+    return camera
+
+
+async def test_the_ca_of_a_firmware_is_exported_as_it_is_with_a_warning(world: World) -> None:
+    camera = await firmware_in(world)
+    der = camera.firmware_ca.certificate.public_bytes(Encoding.DER)
+    for named in ("dev/gate", "dcert/door"):
+        assert await export(world, named) == ders_to_pem(der)
+        assert await export(world, named, "--format", "der") == der
+        profile = plistlib.loads(await export(world, named, "--format", "mobileconfig"))
+        assert [one["PayloadContent"] for one in profile["PayloadContent"]] == [der]
+    done = await asyncio.to_thread(devicecert, world, "trust", "export", "dev/gate")
+    assert "private key of this CA is in every copy" in done.stderr.decode()
+    await refused(world, "need no intermediate CA", "dev/gate", "--only", "intermediates")
+    await refused(world, "The CA in a device's firmware is exported with dev/NAME", "gate")
+    await world.stop_operator()
+    await world.kubectl("delete", "configmap", "gate-ca")
+    await refused(world, f"ConfigMap {world.namespace}/gate-ca is gone", "dcert/door")
+
+
+async def test_the_constrained_form_is_exported_as_a_root_and_an_intermediate_ca(world: World) -> None:
+    await world.apply(authority())
+    ranges = {"permittedIPRanges": [f"{world.subnet}.0/29"]}
+    camera = await firmware_in(world, constrainedBy={"authorityRef": {"name": "site-ca"}, **ranges})
+    root, constrained = pem_to_ders(await export(world, "dev/gate"))
+    assert ders_to_pem(root) == await export(world, "site-ca")
+    own_key = camera.firmware_ca.certificate.public_key()
+    assert x509.load_der_x509_certificate(constrained).public_key() == own_key
+    for part, der in (("roots", root), ("intermediates", constrained)):
+        assert await export(world, "dev/gate", "--only", part) == ders_to_pem(der)
+        assert await export(world, "dcert/door", "--format", "der", "--only", part) == der
+    profile = plistlib.loads(await export(world, "dev/gate", "--format", "mobileconfig"))
+    assert [(one["PayloadType"], one["PayloadContent"]) for one in profile["PayloadContent"]] == [
+        ("com.apple.security.root", root),
+        ("com.apple.security.pkcs1", constrained),
+    ]
+    done = await asyncio.to_thread(devicecert, world, "trust", "export", "dev/gate")
+    assert done.stderr == b"", "it does not have the danger of the CA as it is"
+
+
+async def test_where_there_is_no_ca_of_a_firmware_the_way_to_one_is_told(world: World) -> None:
+    await world.credentials()
+    issuer = {"authorityRef": {"name": "site-ca"}}
+    await world.apply(world.device("gate"), world.certificate("door", "gate", issuer=issuer))
+    await refused(world, "(devicecert trust pin gate)", "dev/gate")
+    await refused(world, "has no issuer deviceCA", "dcert/door")
+    await refused(world, f"There is no Device {world.namespace}/yard", "dev/yard")
+    await refused(world, f"There is no DeviceCertificate {world.namespace}/yard", "dcert/yard")
+    await refused(world, "secret is none of dca, dev, dcert", "secret/root")
+
+
+async def refused(world: World, words: str, *arguments: str) -> None:
+    done = await asyncio.to_thread(devicecert, world, "trust", "export", *arguments)
+    assert (done.returncode, done.stdout) == (2, b"")
+    assert words in done.stderr.decode()
+
+
 def test_a_profile_has_what_apple_s_reference_asks_for() -> None:
     profile: dict[str, Any] = plistlib.loads(build_profile("cams/site-ca", (ROOT, OTHER)))
     payloads = profile["PayloadContent"]
@@ -81,15 +150,6 @@ def test_a_newer_profile_replaces_the_older_and_an_equal_one_is_equal() -> None:
     assert old["PayloadUUID"] != new["PayloadUUID"]
     other = plistlib.loads(build_profile("cams/other-ca", (ROOT,)))
     assert other["PayloadIdentifier"] != old["PayloadIdentifier"]
-
-
-def test_the_steps_for_debian_make_one_file_of_each_root(tmp_path: Path) -> None:
-    (tmp_path / "site-ca.pem").write_bytes(ders_to_pem(ROOT, OTHER))
-    text = (Path(__file__).parents[2] / "docs" / "trust.md").read_text()
-    [line] = [one for one in text.splitlines() if one.startswith("csplit")]
-    subprocess.run(["bash", "-euc", line], cwd=tmp_path, check=True, capture_output=True)
-    made = [pem_to_ders(path.read_bytes()) for path in sorted(tmp_path.glob("site-ca-*.crt"))]
-    assert [[fingerprint(der) for der in ders] for ders in made] == [[fingerprint(ROOT)], [fingerprint(OTHER)]]
 
 
 async def test_the_ca_of_a_firmware_is_shown_with_the_yaml_that_pins_it(world: World) -> None:

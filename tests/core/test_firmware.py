@@ -28,6 +28,8 @@ from device_cert_operator.core.firmware_certificate import (
 )
 from device_cert_operator.core.installation import alias_prefix
 from device_cert_operator.core.model import (
+    AddressLook,
+    AddressPolicy,
     Capabilities,
     ClockPolicy,
     ClockReading,
@@ -35,6 +37,7 @@ from device_cert_operator.core.model import (
     Condition,
     DeviceCAIssuer,
     DeviceIdentity,
+    EnforcedNetwork,
     IdentityPins,
     KeyType,
     Management,
@@ -115,6 +118,11 @@ def clock(offset: timedelta | None, source: ClockSource = ClockSource.MANUAL) ->
 
 MOVED = situation(
     address="10.0.0.9", verdict=refused(Reason.ADDRESS_NOT_IN_CERTIFICATE), report=LOGGED_IN, done=EXPORTED
+)
+ELSEWHERE = replace(
+    MOVED,
+    desired=desired(address_policy=AddressPolicy.ENFORCE, enforced=EnforcedNetwork(24)),
+    declared_look=AddressLook("10.0.0.7", "a stranger is there"),
 )
 UNPINNED = assigned(issuer=DeviceCAIssuer(), known=False, own=False, published=False)
 UNKNOWN = assigned(known=False, own=False, published=False)
@@ -222,6 +230,12 @@ CASES: list[tuple[str, Situation, object]] = [
         "nor where a DNS name was dialled",
         replace(MOVED, address="cam.example"),
         rest(Reason.ADDRESS_NOT_IN_CERTIFICATE),
+    ),
+    ("nor where it is to be set back from", ELSEWHERE, rest(Reason.SETTLED, State.SETTLED)),
+    (
+        "which is not logged in to for it either",
+        replace(ELSEWHERE, report=None, done=frozenset()),
+        rest(Reason.SETTLED, State.SETTLED),
     ),
     # dates
     ("out of date: a log-in first", out_of_date(done=frozenset()), LogIn()),
@@ -344,6 +358,15 @@ def told(s: Situation, kind: str) -> Condition:
     found = find(merge((), claims(s, decide(s)), 1, NOW), kind)
     assert found is not None
     return found
+
+
+def test_what_it_reported_before_it_moved_is_not_taken_for_nat_while_it_restarts() -> None:
+    before = replace(AT_REST, address=AddressStatus("10.0.0.7", "10.0.0.9", ("10.0.0.7",)))
+    moved = replace(MOVED, report=None, done=frozenset({LogIn, Reboot}), status=before)
+    found = told(rebooted(moved, LATELY), "Secure")
+    assert (found.reason, "NAT" in found.message) == ("DeviceRestarting", False)
+    late = told(rebooted(moved, replace(LATELY, at=NOW - timedelta(hours=1))), "Secure")
+    assert "The device has the address 10.0.0.7 itself (NAT?)" in late.message
 
 
 def test_an_unpinned_ca_is_told_with_the_line_to_run() -> None:

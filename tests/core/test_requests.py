@@ -239,8 +239,10 @@ def test_a_stale_request_is_replaced_by_the_next_number(sentence: str, s: Certif
 
 
 def test_what_fits_is_no_stale_request() -> None:
-    fewer = replace(KNOWN, desired=replace(KNOWN.desired, include_device_addresses=True))
-    assert plan_issue(replace(fewer, answer=NotSigned(Reason.WAITING_FOR_SIGNATURE, "…"))) is not None
+    both = ("10.0.0.1", "10.0.0.2")
+    more = replace(known(look(), names=both), csr=replace(THERE, facts=replace(CSR, ip_addresses=both)))
+    waits = plan_issue(replace(more, answer=NotSigned(Reason.WAITING_FOR_SIGNATURE, "Have it signed.")))
+    assert waits == Rest(State.WAITING, Reason.WAITING_FOR_SIGNATURE, "Have it signed."), "it asks for more than enough"
     own = known(BY_OWN_CA)
     nameless = replace(own, csr=replace(THERE, facts=replace(CSR, ip_addresses=(), has_san=False)))
     assert isinstance(decide_certificate(nameless).next, IssueForCSR), "our own CA adds the names"
@@ -249,7 +251,9 @@ def test_what_fits_is_no_stale_request() -> None:
 def test_a_device_that_is_gone_has_made_no_csr() -> None:
     two = replace(asked(look(BY_OWN_CA.desired)), members=(Member("gone"), member(capabilities=MAKES)))
     two = asked(replace(two, status=CertificateStatus(1)))
-    assert isinstance(plan_issue(replace(two, csr=THERE)), Rest)
+    waits = plan_issue(replace(two, csr=THERE))
+    assert isinstance(waits, Rest)
+    assert (waits.reason, waits.message) == (Reason.WAITING_FOR_CSR, "Device gone is to make a key and a CSR.")
 
 
 def test_while_a_new_request_waits_the_old_revision_goes_on() -> None:

@@ -4,7 +4,10 @@ import asyncio
 import base64
 from datetime import timedelta
 
-from device_cert_operator.pki.facts import pem_to_ders
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from device_cert_operator.pki.facts import pem_to_ders, read_facts
+from device_simulator import Fault
 from tests.support.authorities import (
     authority,
     bundle,
@@ -197,3 +200,26 @@ async def test_a_name_outside_the_root_s_constraints_is_not_signed(world: World)
     await world.apply(plain, world.device("gate"), certificate(world))
     await world.start_operator()
     await reason(world, "dcert", "Issued", "False", "CANameNotPermitted")
+
+
+async def test_a_key_made_on_a_device_is_certified_with_our_names_and_the_subject_that_was_asked_for(
+    world: World,
+) -> None:
+    """Of the CSR, only the key is taken: this camera's CSRs lack the names and add to the subject."""
+    camera = await world.camera("gate", faults={Fault.CSR_WITHOUT_SAN, Fault.CSR_SUBJECT_EXTENDED})
+    await world.credentials()
+    asked = {"country": "JP", "organization": "Example", "organizationalUnit": "Doors"}
+    by_device = certificate(world, subject=asked, privateKey={"source": "Device"})
+    await world.apply(authority(), world.device("gate"), by_device)
+    await world.start_operator()
+    await world.ready("gate")
+    [root] = await bundle(world)
+    world.root.write_text(root)
+    assert await world.trusted(camera.address)
+    assert camera.shown is not None
+    leaf = read_facts(camera.shown.chain[0].public_bytes(Encoding.DER))
+    assert (leaf.ip_addresses, leaf.dns_names) == ((camera.address,), ())
+    assert leaf.subject == "OU=Doors,O=Example,C=JP"
+    told = camera.journal.operations
+    assert (told["CreatePKCS10CSR"], told["UploadCertificateWithPrivateKeyInPKCS12"]) == (1, 0)
+    assert "tls.key" not in (await world.get("secret", "gate-r1"))["data"]

@@ -12,6 +12,7 @@ from device_cert_operator.core.status import AddressStatus
 from device_cert_operator.core.steps import Locate, LogIn, LookAtDeclared, Reboot, SetAddress
 from device_cert_operator.reconcile import device
 from device_simulator import Fault, SimulatedDevice
+from tests.scenarios import test_firmware_ca as firmware
 from tests.support.crash import Crash
 from tests.support.world import HTTP, HTTPS, World
 
@@ -215,3 +216,49 @@ async def test_a_crash_around_any_step_loses_nothing(
     await crash.survived(world, is_back(world, camera, home))
     assert crash.kills == 1
     assert camera.journal.reboots <= 1 + restart
+
+
+FIRMWARE = enforce(connection__onKeyChange="AcceptDeviceCA")
+
+
+async def test_a_camera_with_a_ca_in_its_firmware_is_set_back_and_not_restarted_for_it(world: World) -> None:
+    camera = await firmware.pinned(world, **FIRMWARE)
+    home, certificate = camera.address, camera.served_fingerprint
+    await camera.move(world.address(9))
+    await is_back(world, camera, home)
+    assert camera.counters.reboots == 0
+    assert camera.served_fingerprint == certificate, "its certificate was for its address all the time"
+
+
+async def test_it_makes_no_certificate_for_where_it_is_while_somebody_has_its_address(world: World) -> None:
+    camera = await firmware.pinned(world, **FIRMWARE)
+    home = camera.address
+    await camera.move(world.address(9))
+    stranger = await world.simulator.stranger_at(home, HTTPS, http_port=HTTP)
+    await world.until("dev", "gate", "AddressCurrent", "False", "AddressTaken", within=40)
+    memory = world.app.tools.memory.of((await world.get("dev", "gate"))["metadata"]["uid"])
+    passes = memory.passes
+    await world.holds(lambda: memory.passes >= passes + 4, within=40)
+    told = await world.until("dev", "gate", "Secure", "False", "AddressNotInCertificate")
+    assert f"to be back at {home} first" in told["message"]
+    await world.until("dev", "gate", "Stalled", "True", "AddressTaken")
+    assert (camera.counters.reboots, camera.address) == (0, world.address(9))
+    await stranger.close()
+    await is_back(world, camera, home)
+    assert camera.counters.reboots == 0
+
+
+async def test_one_that_was_restarted_elsewhere_and_put_back_by_hand_waits_for_a_person(world: World) -> None:
+    """Its key is new and its certificate for another address: nothing shows that it is the one."""
+    camera = await firmware.pinned(world, **FIRMWARE)
+    home = camera.address
+    await camera.power_off()
+    camera.address = world.address(9)
+    await camera.power_on()
+    told = await world.until("dev", "gate", "Reachable", "False", "DeviceUnreachable", within=40)
+    assert "came back with another key" in told["message"]
+    await camera.move(home)
+    told = await world.until("dev", "gate", "Identified", "False", "IdentityUnconfirmed", within=40)
+    await firmware.accept(world, told["message"])
+    await is_back(world, camera, home)
+    assert camera.counters.reboots == 1, "for a certificate that is for its address"

@@ -47,6 +47,15 @@ async def test_under_policy_report_a_move_is_told_and_not_followed(world: World)
     told = await world.until("dev", "gate", "AddressCurrent", "False", "AddressChanged")
     assert camera.address in told["message"]
     assert not await world.trusted(camera.address)
+    assert world.app is not None
+    memory = next(iter(world.app.tools.memory.devices.values()))
+    passes, seen = memory.passes, []
+    while memory.passes < passes + 4:
+        seen.append(await world.condition("dev", "gate", "AddressCurrent"))
+    assert all(one == told for one in seen), "it is told between searches as well"
+    await camera.move(world.address(1))
+    await world.until("dev", "gate", "AddressCurrent", "True")
+    await world.ready("gate")
 
 
 async def test_a_clock_that_ran_away_is_set_and_the_time_zone_kept(world: World) -> None:
@@ -168,3 +177,43 @@ async def test_a_proven_pair_is_copied_for_others(world: World) -> None:
         assert time.monotonic() < until
     assert copy["type"] == "kubernetes.io/tls"
     assert set(copy["data"]) == {"tls.crt", "tls.key", "ca.crt"}
+
+
+# ------------------------------------------------------------------ firmware that dates or names by what it had then
+
+
+async def test_a_camera_whose_own_certificate_names_its_last_address_is_given_one_for_the_present_one(
+    world: World,
+) -> None:
+    """It moved after its start: what its firmware made is for nobody's address any more."""
+    camera = await world.camera("gate", number=9, faults={Fault.STALE_ADDRESS_CERTIFICATE})
+    await camera.move(world.address(1))
+    await world.credentials()
+    await world.authority()
+    await world.apply(world.device("gate", management="Observe"), world.certificate("gate"))
+    await world.start_operator()
+    told = await world.until("dev", "gate", "Secure", "False", "IssuerMismatch")
+    assert "is self-signed" in told["message"]
+    served = (await world.get("dev", "gate"))["status"]["served"]
+    assert served["ipAddresses"] == [world.address(9)]
+    await world.apply(world.device("gate"))
+    await world.ready("gate")
+    assert await world.trusted(camera.address)
+    await camera.reboot()
+    await world.becomes_trusted(camera)
+    await camera.move(world.address(5))
+    await world.becomes_trusted(camera, within=30)
+    await world.ready("gate")
+
+
+async def test_a_clock_that_a_power_loss_put_back_to_1970_is_set_and_nothing_else_is_touched(world: World) -> None:
+    camera = await world.one_camera()
+    camera.faults.set(Fault.CLOCK_RESETS_ON_POWER_LOSS)
+    served, reboots = camera.served_fingerprint, camera.counters.reboots
+    await camera.power_cycle()
+    assert world.clock.now() - camera.now() > timedelta(days=365 * 50)
+    await world.holds(lambda: abs(camera.now() - world.clock.now()) < timedelta(seconds=30))
+    await world.until("dev", "gate", "ClockInSync", "True")
+    await world.ready("gate")
+    assert await world.trusted(camera.address)
+    assert (camera.served_fingerprint, camera.counters.reboots) == (served, reboots)

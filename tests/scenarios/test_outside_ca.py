@@ -18,14 +18,14 @@ def outside(world: World) -> OutsideCA:
     return OutsideCA(world.folder / "outside")
 
 
-async def put(world: World, *pems: str, name: str = "gate-signed", **more: str) -> None:
+async def put(world: World, *pems: str, kind: str = "ConfigMap", name: str = "gate-signed", **more: str) -> None:
     """What a person does with the signed file."""
     await world.apply(
         {
             "apiVersion": "v1",
-            "kind": "ConfigMap",
+            "kind": kind,
             "metadata": {"name": name, "labels": {"devicecert.io/use": "certificate"}},
-            "data": {"tls.crt": "".join(pems), **more},
+            "stringData" if kind == "Secret" else "data": {"tls.crt": "".join(pems), **more},
         }
     )
 
@@ -40,7 +40,7 @@ async def csr_of(world: World, name: str = "gate") -> str:
 async def begin(world: World, device: dict[str, Any] | None = None, **spec: Any) -> None:
     """A camera whose certificate an outside CA is to sign."""
     await world.credentials()
-    await world.apply(world.device("gate", **(device or {})), world.certificate("gate", issuer=EXTERNAL, **spec))
+    await world.apply(world.device("gate", **(device or {})), world.certificate("gate", **{"issuer": EXTERNAL, **spec}))
     await world.start_operator()
     await world.until("dcert", "gate", "Issued", "False", "WaitingForSignature")
 
@@ -69,6 +69,43 @@ async def test_an_operator_key_is_certified_outside_and_uploaded(world: World, o
     await world.ready("gate")
     assert await world.trusted(camera.address, outside.root)
     assert await world.get("secret", "gate-r1-key") == {}
+
+
+@pytest.mark.parametrize("source", ["Device", "Operator"])
+async def test_the_chain_may_come_back_in_a_secret(world: World, outside: OutsideCA, source: str) -> None:
+    camera = await world.camera("gate")
+    issuer = {"external": {"certificateRef": {"kind": "Secret", "name": "gate-signed"}}}
+    await begin(world, issuer=issuer, privateKey={"source": source})
+    told = await world.condition("dcert", "gate", "Issued")
+    assert "Secret gate-signed" in told["message"]
+    chain = (outside.sign(await csr_of(world)), outside.issuing_pem, outside.root_pem)
+    await put(world, *chain)
+    await put(world, "hello", kind="Secret")
+    told = await world.until("dcert", "gate", "Issued", "False", "CertificateUnreadable")
+    assert f"Secret {world.namespace}/gate-signed" in told["message"], "the ConfigMap of that name is not looked at"
+    await put(world, *chain, kind="Secret")
+    await world.ready("gate")
+    assert await world.trusted(camera.address, outside.root)
+    await world.kubectl("annotate", "dcert", "gate", "devicecert.io/renew=now")
+    await world.until("dcert", "gate", "Issued", "False", "WaitingForSignature")
+    first = camera.served_fingerprint
+    await put(world, outside.sign(await csr_of(world)), *chain[1:], kind="Secret")
+    await world.holds(lambda: camera.served_fingerprint != first)
+    await world.ready("gate")
+    assert await world.trusted(camera.address, outside.root)
+
+
+async def test_a_secret_without_the_owners_label_is_told(world: World, outside: OutsideCA) -> None:
+    await world.camera("gate")
+    issuer = {"external": {"certificateRef": {"kind": "Secret", "name": "gate-signed"}}}
+    await begin(world, issuer=issuer, **BY_DEVICE)
+    pems = outside.sign(await csr_of(world)) + outside.issuing_pem + outside.root_pem
+    await world.kubectl("create", "secret", "generic", "gate-signed", f"--from-literal=tls.crt={pems}")
+    await world.kubectl("annotate", "dcert", "gate", "example.com/look=now")
+    told = await world.until("dcert", "gate", "Issued", "False", "SecretNotShared", within=45)
+    line = told["message"][told["message"].index("kubectl ") :].split()
+    await world.kubectl(*line[line.index("label") : line.index("devicecert.io/use=certificate") + 1])
+    await world.ready("gate")
 
 
 async def test_own_ca_signs_a_key_made_on_the_device(world: World) -> None:

@@ -56,13 +56,13 @@ async def until_published(world: World) -> None:
         await asyncio.sleep(0.1)
 
 
-@pytest.mark.parametrize("origin", ["made", "adopted"])
-async def test_through_a_rotation_no_client_of_either_root_is_ever_refused(world: World, origin: str) -> None:
+@pytest.mark.parametrize(("origin", "key"), [("made", "Operator"), ("adopted", "Operator"), ("made", "Device")])
+async def test_through_a_rotation_no_client_of_either_root_is_ever_refused(world: World, origin: str, key: str) -> None:
     """The adopted one is as people make it with two lines of openssl: X.509 v1, without constraints."""
     if origin == "adopted":
         pair = await asyncio.to_thread(openssl_v1_root, world.folder)
         await put_root(world, pair.cert_pem, pair.key_pem)
-    camera = await one_camera(world, rotation=OVERLAP)
+    camera = await one_camera(world, wanted={"privateKey": {"source": key}}, rotation=OVERLAP)
     [old] = await bundle(world)
     async with client(world, camera, old, "old") as trusts_old:
         await rotate_up_to_the_switch(world)
@@ -86,6 +86,8 @@ async def test_through_a_rotation_no_client_of_either_root_is_ever_refused(world
     assert trusts_old.refused == []
     assert trusts_new.refused == []
     await the_old_one_is_retired(world, old, new)
+    uploads = camera.journal.operations["UploadCertificateWithPrivateKeyInPKCS12"]
+    assert bool(uploads) is (key == "Operator"), "a key of the device's own never leaves it"
     issuer, cross = camera.shown.chain[0].issuer, camera.shown.chain[1]
     assert cross.subject == issuer != cross.issuer, "the cross-certificate is what the old clients need"
     status = (await world.get("dca", "site-ca"))["status"]

@@ -33,11 +33,13 @@ def wake(world: World, kind: str = "CertificateAuthority", name: str = "site-ca"
     world.app.queue.add(ObjectKey(kind, world.namespace, name))
 
 
-async def one_camera(world: World, *, camera: dict[str, Any] | None = None, **spec: Any) -> SimulatedDevice:
-    """A camera, its log-in, a CertificateAuthority, the operator; Secure."""
+async def one_camera(
+    world: World, *, camera: dict[str, Any] | None = None, wanted: dict[str, Any] | None = None, **spec: Any
+) -> SimulatedDevice:
+    """A camera, its log-in, a CertificateAuthority, the operator; Secure. wanted: of the DeviceCertificate's spec."""
     made = await world.camera("gate", **(camera or {}))
     await world.credentials()
-    await world.apply(authority(**spec), world.device("gate"), certificate(world))
+    await world.apply(authority(**spec), world.device("gate"), certificate(world, **(wanted or {})))
     await world.start_operator()
     await world.ready("gate")
     await world.until("dca", "site-ca", "Ready", "True")

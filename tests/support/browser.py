@@ -70,13 +70,18 @@ class Browser:
     """`async with Browser(roots) as browser: page = await browser.visit(url)`. Everything of it ends with it.
 
     roots: PEM certificates that Chromium takes for CAs of the user's; its own root store knows none of ours.
+    intermediates: PEM certificates that it may build a path with, and does not trust by themselves.
+    database: a folder with an NSS database made by somebody else, to be used instead; it is copied.
     home: its HOME, with the NSS database, while it runs. pid: the leader of its process group;
     crash handlers stand outside of that, and end with it.
     Raises RuntimeError with ADVICE on a machine without the programs, or with what certutil said of a root.
     """
 
-    def __init__(self, roots: Iterable[bytes]) -> None:
-        self._roots = tuple(roots)
+    def __init__(
+        self, roots: Iterable[bytes] = (), intermediates: Iterable[bytes] = (), *, database: Path | None = None
+    ) -> None:
+        self._roots, self._intermediates = tuple(roots), tuple(intermediates)
+        self._database = database
         self.home = Path()
         self.pid = 0
         self._pipe: _Pipe | None = None
@@ -85,7 +90,10 @@ class Browser:
         path = program()
         self.home = Path(tempfile.mkdtemp(prefix="browser-"))
         try:
-            await asyncio.to_thread(_make_database, self.home, self._roots)
+            if self._database is not None:
+                await asyncio.to_thread(shutil.copytree, self._database, self.home / ".pki" / "nssdb")
+            else:
+                await asyncio.to_thread(_make_database, self.home, self._roots, self._intermediates)
             await self._start(path)
         except BaseException:
             await self._end()
@@ -241,13 +249,15 @@ def program() -> str:
     return found
 
 
-def _make_database(home: Path, roots: tuple[bytes, ...]) -> None:
+def _make_database(home: Path, roots: tuple[bytes, ...], intermediates: tuple[bytes, ...]) -> None:
     """`~/.pki/nssdb` as Chromium on Linux reads it: each root trusted for TLS servers (`C,,`), and nothing else."""
     folder = home / ".pki" / "nssdb"
     folder.mkdir(parents=True)
     _certutil(folder, "-N", "--empty-password")
     for number, pem in enumerate(roots):
         _certutil(folder, "-A", "-n", f"root {number}", "-t", "C,,", "-a", given=pem)
+    for number, pem in enumerate(intermediates):
+        _certutil(folder, "-A", "-n", f"intermediate {number}", "-t", ",,", "-a", given=pem)
 
 
 def _certutil(folder: Path, *arguments: str, given: bytes = b"") -> None:

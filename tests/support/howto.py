@@ -12,6 +12,7 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -23,29 +24,47 @@ PAGES = ROOT / "docs" / "how-to"
 _BLOCK = re.compile(r"^(?P<indent> *)```(?P<kind>.*?)\n(?P<body>.*?)^ *```$", re.MULTILINE | re.DOTALL)
 _HEADING = re.compile(r"^#{1,6} +(?P<text>.+)$", re.MULTILINE)
 LONGEST = 120
+_VARIES = (  # what another day, or another certificate, prints differently
+    (re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d"), "WHEN"),
+    (re.compile(r"\d+ days left"), "N days left"),
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """The commands of one block, and the heading that it stands under."""
+    """The commands of one block, or what else is in it, and the heading that it stands under."""
 
     heading: str
     commands: str
 
 
-def blocks(page: Path) -> list[Block]:
-    """The blocks of a page that are to be run. AssertionError for one that does not say what it is."""
+def blocks(page: Path, kind: str = "sh") -> list[Block]:
+    """The blocks of a page that are to be run, or others. AssertionError for one that does not say what it is."""
     text = page.read_text()
     headings = [(found.start(), found["text"]) for found in _HEADING.finditer(text)]
     made = []
     for found in _BLOCK.finditer(text):
         assert found["kind"] in {"sh", "yaml", "text"}, f"{page.name}: {found['body'][:60]}"
-        if found["kind"] != "sh":
+        if found["kind"] != kind:
             continue
         heading = next((name for start, name in reversed(headings) if start < found.start()), "")
         lines = [line.removeprefix(found["indent"]) for line in found["body"].splitlines()]
         made.append(Block(heading, "\n".join(lines)))
     return made
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """A ```text block that begins with a command after `$ `, and what the page says that it prints; `…`: left out."""
+
+    command: str
+    lines: tuple[str, ...]
+
+
+def sessions(page: Path) -> list[Session]:
+    """Those of a page, in order."""
+    bodies = [block.commands.splitlines() for block in blocks(page, "text")]
+    return [Session(body[0][2:], tuple(body[1:])) for body in bodies if body[0].startswith("$ ")]
 
 
 class Howto:
@@ -77,6 +96,20 @@ class Howto:
         wanted = [block for block in blocks(self.page) if block.heading == heading]
         assert wanted, f"{self.page.name} has no commands under '{heading}'"
         return "".join([await self._run(block) for block in wanted])
+
+    def fragment(self, heading: str) -> dict[str, Any]:
+        """What the YAML under this heading says."""
+        [block] = [block for block in blocks(self.page, "yaml") if block.heading == heading]
+        return dict(yaml.safe_load(self._as_here(block.commands)))
+
+    async def compare(self, session: Session) -> None:
+        """Run its command, whatever its exit code; the page's lines are printed, in this order."""
+        printed = iter(_steady(await self.run(f"{session.command} || true")).splitlines())
+        for line in session.lines:
+            wanted = _steady(self._as_here(line))
+            assert wanted == "…" or wanted in printed, (
+                f"{self.page.name}: '{session.command}' does not print '{wanted}'"
+            )
 
     async def run(self, commands: str) -> str:
         """Commands that are no part of the page, in its folder; what they printed."""
@@ -121,6 +154,13 @@ class Howto:
         path = (programs, self.world.plane.kubectl.parent, os.environ["PATH"])
         return os.environ | {
             "KUBECONFIG": str(kubeconfig),
+            "HOME": str(self.folder),  # what a page puts there is not the tester's
             "PATH": os.pathsep.join(map(str, path)),
             "PYTHONPATH": str(ROOT / "operator"),
         }
+
+
+def _steady(text: str) -> str:
+    for varies, name in _VARIES:
+        text = varies.sub(name, text)
+    return text

@@ -6,20 +6,20 @@ from pathlib import Path
 
 import click
 
+from device_cert_operator.cli.published import Published, key_of, read_published
 from device_cert_operator.clock import SystemClock
 from device_cert_operator.core.model import ObjectKey
 from device_cert_operator.errors import MissingReference, OperatorError
 from device_cert_operator.kube.cache import Cache
 from device_cert_operator.kube.client import Requests, load_configuration, namespace_of
 from device_cert_operator.kube.relist import Lister
-from device_cert_operator.kube.revisions import decode
-from device_cert_operator.kube.views import DeviceView, authority_view, device_view
-from device_cert_operator.pki.bundle import PEM_KEY
-from device_cert_operator.pki.facts import pem_to_ders
+from device_cert_operator.kube.views import DeviceView, device_view
+from device_cert_operator.pki.facts import ders_to_pem
 from device_cert_operator.pki.mobileconfig import build_profile
 from device_cert_operator.reasons import Reason
 
 FORMATS = ("pem", "der", "mobileconfig")
+PARTS = ("roots", "intermediates")
 
 
 @click.group()
@@ -28,22 +28,39 @@ def trust() -> None:
 
 
 @trust.command()
-@click.argument("name")
+@click.argument("name", metavar="[TYPE/]NAME")
 @click.option("-n", "--namespace", default=None, help="Namespace; default that of the kubeconfig's context.")
 @click.option("--format", "form", type=click.Choice(FORMATS), default="pem", show_default=True)
+@click.option(
+    "--only", type=click.Choice(PARTS), help="Either of these alone; a store that knows both takes two files."
+)
 @click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="File; default standard output.")
 @click.option("--kubeconfig", envvar="KUBECONFIG", help="Cluster to ask.")
-def export(name: str, namespace: str | None, form: str, output: Path | None, kubeconfig: str | None) -> None:
-    """Write the root certificates of CertificateAuthority NAME; docs/trust.md says where to put them.
+def export(
+    name: str, namespace: str | None, form: str, only: str | None, output: Path | None, kubeconfig: str | None
+) -> None:
+    """Write what clients have to trust; docs/trust.md says where to put it.
 
-    pem holds both roots while one replaces the other, der only the first of them; mobileconfig is a profile with all
-    of them for macOS, iOS and iPadOS. Exit code 2: there is nothing to export.
+    NAME or dca/NAME: the roots of a CertificateAuthority. dev/NAME: the CA in a device's firmware as it is published,
+    which in its constrained form is your root and an intermediate CA below it; dcert/NAME: that of its devices.
+
+    pem holds all, two roots while one replaces the other; der only the first certificate; mobileconfig is a profile
+    with all of them for macOS, iOS and iPadOS. Exit code 2: there is nothing to export.
     """
     try:
-        made = asyncio.run(_export(name, namespace, form, kubeconfig))
+        key, found = asyncio.run(_export(name, namespace, kubeconfig))
+        roots = found.roots if only != "intermediates" else ()
+        intermediates = found.intermediates if only != "roots" else ()
+        if not roots + intermediates:
+            raise MissingReference(
+                f"Clients of {key} need no intermediate CA: only a firmware's CA in its constrained form is one."
+            )
+        made = _in_form(form, f"{key.namespace}/{key.name}", roots, intermediates)
     except OperatorError as error:
         click.echo(f"Error: {error.message}", err=True)
         sys.exit(2)
+    if found.warning:
+        click.echo(f"Warning: {found.warning}", err=True, nl=False)
     if output is None:
         sys.stdout.buffer.write(made)
         return
@@ -110,39 +127,21 @@ def pin_text(view: DeviceView) -> str:
     )
 
 
-async def _export(name: str, namespace: str | None, form: str, kubeconfig: str | None) -> bytes:
+async def _export(named: str, namespace: str | None, kubeconfig: str | None) -> tuple[ObjectKey, Published]:
     requests = Requests(await load_configuration(kubeconfig), SystemClock())
     try:
-        key = ObjectKey("CertificateAuthority", namespace or await namespace_of(kubeconfig), name)
-        pem = await _bundle(Lister(requests, Cache(), ()), key)
+        key = key_of(named, namespace or await namespace_of(kubeconfig))
+        return key, await read_published(Lister(requests, Cache(), ()), key)
     finally:
         await requests.close()
-    roots = pem_to_ders(pem)
+
+
+def _in_form(form: str, name: str, roots: tuple[bytes, ...], intermediates: tuple[bytes, ...]) -> bytes:
+    ders = roots + intermediates
     match form:
         case "der":
-            return roots[0]
+            return ders[0]
         case "mobileconfig":
-            return build_profile(f"{key.namespace}/{key.name}", roots)
+            return build_profile(name, roots, intermediates)
         case _:
-            return pem
-
-
-async def _bundle(lister: Lister, key: ObjectKey) -> bytes:
-    """The bundle that the operator published. Raises MissingReference, ClusterError."""
-    found = await lister.fetch(key.kind, key.namespace, key.name)
-    if found is None:
-        raise MissingReference(f"There is no {key}.", reason=Reason.AUTHORITY_MISSING)
-    status = authority_view(found).status
-    if status.bundle is None or status.certificate is None:
-        raise MissingReference(
-            f"{key} has published nothing yet: kubectl -n {key.namespace} describe dca {key.name}",
-            reason=Reason.AUTHORITY_NOT_READY,
-        )
-    published = await lister.fetch("ConfigMap", key.namespace, status.bundle)
-    pem = decode(published, PEM_KEY) if published is not None else None
-    if not pem:
-        raise MissingReference(
-            f"ConfigMap {key.namespace}/{status.bundle} is gone or empty; the operator makes it anew, if it runs.",
-            reason=Reason.CONFIG_MAP_MISSING,
-        )
-    return pem
+            return ders_to_pem(*ders)

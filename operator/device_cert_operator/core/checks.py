@@ -69,7 +69,10 @@ def device_is_unreachable(s: Situation) -> Finding | None:
         return None
     message = f"No HTTPS at {s.address} port {s.served.port}: {s.served.message}."
     if s.searched:
-        message += " It was not found in spec.address.locate.subnets either; see that it has power and network."
+        message += (
+            " It was not found in spec.address.locate.subnets either, by the keys that it is known by: see that it has "
+            "power and network, or set spec.address.host where it came back with another key."
+        )
     elif not s.desired.locate_subnets:
         message += " See that it has power and network; where it may move, set spec.address.locate.subnets."
     return Finding("Reachable", Reason.DEVICE_UNREACHABLE, message, _search(s), blocks=True)

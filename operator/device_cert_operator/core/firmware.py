@@ -10,6 +10,7 @@ from device_cert_operator.core.findings import Finding, blocked, for_a_person, n
 from device_cert_operator.core.installation import alias_prefix
 from device_cert_operator.core.model import Inventory, Management, ObjectKey, Served, is_ip
 from device_cert_operator.core.naming import covers
+from device_cert_operator.core.placement import is_displaced
 from device_cert_operator.core.policy import ADDRESS_CHANGE, DATES, TAKEN_OFF, why_not_reboot
 from device_cert_operator.core.situation import Situation
 from device_cert_operator.core.status import RevisionState
@@ -171,6 +172,8 @@ def address_is_not_permitted(s: Situation) -> Finding | None:
 
 def _wrong_address(s: Situation, message: str) -> Finding:
     reason = Reason.ADDRESS_NOT_IN_CERTIFICATE
+    if is_displaced(s):  # a restart here would make one for the address that it is to leave
+        return note("Secure", reason, f"{message} The device is to be back at {s.desired.host} first.")
     if not is_ip(s.address):
         return for_a_person(
             "Secure",
@@ -179,7 +182,7 @@ def _wrong_address(s: Situation, message: str) -> Finding:
             "issuer.",
         )
     told = s.report.reported_addresses if s.report else s.status.address.reported
-    if told and s.address not in told:
+    if told and s.address not in told and not _is_under_way(s, ADDRESS_CHANGE):  # what it told may be from before
         return for_a_person(
             "Secure",
             reason,
@@ -201,8 +204,7 @@ def _wrong_dates(s: Situation, message: str) -> Finding:
 
 def _restart(s: Situation, cause: str, reason: Reason, message: str) -> Finding:
     """Unless that is not allowed, under way, or cannot be asked for now."""
-    last = s.status.last_reboot
-    if last is not None and last.cause == cause and s.now - last.at < s.restart_for:
+    if _is_under_way(s, cause):
         return waiting("Secure", Reason.DEVICE_RESTARTING, f"{message} The device is restarting.")
     if (held := why_not_reboot(cause, s)) is not None:
         return blocked("Secure", held.reason, f"{message} {held.message}")
@@ -235,6 +237,8 @@ def firmware_needs_hands(s: Situation) -> bool:
         return False
     if not covers(s.served.leaf.dns_names, s.served.leaf.ip_addresses, s.address):
         told = s.status.address.reported
+        if is_displaced(s):
+            return False
         return is_ip(s.address) and (not told or s.address in told or _moved(s)) and _may_restart(s, ADDRESS_CHANGE)
     return not _in_time(s) and _may_restart(s, DATES) and _clock_may_be_right(s)
 
@@ -247,10 +251,14 @@ def _lacks_ca(s: Situation) -> bool:
     return not s.firmware.known and (found is None or found.fingerprint == s.firmware.issuer.sha256)
 
 
-def _may_restart(s: Situation, cause: str) -> bool:
+def _is_under_way(s: Situation, cause: str) -> bool:
+    """It was asked to restart for this, not long ago."""
     last = s.status.last_reboot
-    under_way = last is not None and last.cause == cause and s.now - last.at < s.restart_for
-    return not under_way and _can_restart(s) and why_not_reboot(cause, s) is None
+    return last is not None and last.cause == cause and s.now - last.at < s.restart_for
+
+
+def _may_restart(s: Situation, cause: str) -> bool:
+    return not _is_under_way(s, cause) and _can_restart(s) and why_not_reboot(cause, s) is None
 
 
 def _moved(s: Situation) -> bool:

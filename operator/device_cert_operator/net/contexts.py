@@ -18,7 +18,7 @@ _BROWSER_CIPHERS = (
     "ECDHE-RSA-AES128-SHA:ECDHE-RSA-AES256-SHA:"
     "AES128-GCM-SHA256:AES256-GCM-SHA384:AES128-SHA:AES256-SHA:@SECLEVEL=1"
 )
-_BROWSER_GROUPS = "X25519:P-256:P-384"
+BROWSER_CURVES = ("prime256v1", "secp384r1")
 _EVERY_CIPHER = "ALL:!aNULL:!eNULL:!PSK:!SRP:@SECLEVEL=0"
 
 
@@ -34,11 +34,17 @@ def _unverified(ciphers: str) -> ssl.SSLContext:
 
 @cache
 def browser_like() -> ssl.SSLContext:
-    """Offers what browsers offer: a handshake that succeeds here is one that they make (TLS 1.2 and newer)."""
+    """Offers what browsers offer (TLS 1.2 and newer), and more groups of keys: what is agreed on is looked at."""
     context = _unverified(_BROWSER_CIPHERS)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
-    if hasattr(context, "set_groups"):  # Python 3.15; before, a server that agrees on P-521 alone is not told apart
-        context.set_groups(_BROWSER_GROUPS)
+    return context
+
+
+@cache
+def browser_like_over(curve: str) -> ssl.SSLContext:
+    """The same, with keys of this curve only: Python cannot narrow the list of groups before 3.15, but to one."""
+    context = browser_like.__wrapped__()
+    context.set_ecdh_curve(curve)
     return context
 
 

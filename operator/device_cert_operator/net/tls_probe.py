@@ -1,7 +1,8 @@
 """What a device serves now: one handshake, nothing sent, nothing trusted.
 
 This is the check that runs ten thousand times in five minutes, so it drives an `SSLObject` over a plain socket
-(asyncio's stream layers cost as much again) and makes a second handshake only where a browser's fails.
+(asyncio's stream layers cost as much again) and makes another handshake only where a browser's fails, or agreed on
+keys that browsers do not offer.
 """
 
 import asyncio
@@ -15,7 +16,7 @@ from typing import Any
 
 from device_cert_operator.core.model import CertificateFacts, NotServed, Served, is_ip
 from device_cert_operator.errors import InvalidSpec, OperatorError
-from device_cert_operator.net import contexts
+from device_cert_operator.net import contexts, groups
 from device_cert_operator.net.words import place, reason_of
 from device_cert_operator.permit import ALWAYS, Permit
 from device_cert_operator.pki.facts import read_facts
@@ -39,11 +40,12 @@ class _HandshakeFailed(Exception):
 
 @dataclass(frozen=True, slots=True)
 class _Shown:
-    """What a finished handshake showed. chain_der: leaf first, as sent."""
+    """What a finished handshake showed. chain_der: leaf first, as sent. group: of the keys that were exchanged."""
 
     chain_der: tuple[bytes, ...]
     tls_version: str
     cipher: str
+    group: int | None
 
 
 async def probe(
@@ -76,18 +78,29 @@ class _Visit:
 
     async def look(self) -> Served | NotServed:
         """Raises OSError where TCP fails."""
-        first: _HandshakeFailed | None = None
         try:
             shown = await self._shake_hands(contexts.browser_like())
         except _HandshakeFailed as failed:
             if not failed.speaks_tls:
                 return self.not_served(f"it does not speak TLS here ({failed})")
-            first = failed
             try:
                 shown = await self._shake_hands(contexts.lax())
             except _HandshakeFailed as again:
                 return self.not_served(f"no handshake: {again}")
-        return _judged(self._address, self._port, shown, first)
+            why_not = _why_refused(shown, failed)
+        else:
+            why_not = await self._why_not_over(shown.group)
+        return _judged(self._address, self._port, shown, why_not)
+
+    async def _why_not_over(self, group: int | None) -> str | None:
+        """Our offer holds groups that browsers' lacks: a server that chose one of those is asked for another."""
+        if group is None or group in groups.BROWSER_GROUPS:
+            return None
+        for curve in contexts.BROWSER_CURVES:
+            with suppress(_HandshakeFailed):
+                await self._shake_hands(contexts.browser_like_over(curve))
+                return None
+        return f"the device exchanges keys of {groups.name_of(group)} only; browsers do of X25519, P-256 or P-384"
 
     def not_served(self, why: str) -> NotServed:
         message = f"{place(self._address, self._port)}: {why}"
@@ -103,7 +116,7 @@ class _Visit:
         with closing(await connect(self._address, self._port)) as sock:
             self._answers = True
             try:
-                await _drive(sock, tls, incoming, outgoing)
+                sent = await _drive(sock, tls, incoming, outgoing)
             except ssl.SSLError as error:
                 reason = error.reason or str(error)
                 words = reason.replace("_", " ").lower()
@@ -113,16 +126,19 @@ class _Visit:
         cipher, chain = tls.cipher(), _chain_of(tls)
         if not chain or cipher is None:
             raise _HandshakeFailed("no certificate was shown", told=True, speaks_tls=True)
-        return _Shown(chain, tls.version() or "unknown", cipher[0])
+        return _Shown(chain, tls.version() or "unknown", cipher[0], groups.agreed_group(sent))
 
 
-def _judged(address: str, port: int, shown: _Shown, first: _HandshakeFailed | None) -> Served | NotServed:
-    """The values of a finished handshake. first: how the browser's handshake failed, if it did."""
-    why_not = None
-    if first is not None:
-        why_not = why_not_in_browsers(shown.tls_version, shown.cipher)
-        if why_not is None and first.told:
-            why_not = f"browsers' offer was refused ({first}), although {shown.cipher} would do: a SHA-1 signature?"
+def _why_refused(shown: _Shown, first: _HandshakeFailed) -> str | None:
+    """Why browsers fail where a lax client does not. first: how the browser's handshake failed."""
+    why_not = why_not_in_browsers(shown.tls_version, shown.cipher)
+    if why_not is None and first.told:
+        return f"browsers' offer was refused ({first}), although {shown.cipher} would do: a SHA-1 signature?"
+    return why_not
+
+
+def _judged(address: str, port: int, shown: _Shown, why_not: str | None) -> Served | NotServed:
+    """The values of a finished handshake. why_not: why browsers do not make one, if so."""
     try:
         leaf = read_facts(shown.chain_der[0])
     except OperatorError as error:
@@ -175,10 +191,10 @@ def _issuer_facts(der: bytes) -> CertificateFacts:
     return read_facts(der)
 
 
-async def _drive(sock: socket.socket, tls: ssl.SSLObject, incoming: ssl.MemoryBIO, outgoing: ssl.MemoryBIO) -> None:
-    """Carry bytes until the handshake is done or has failed."""
+async def _drive(sock: socket.socket, tls: ssl.SSLObject, incoming: ssl.MemoryBIO, outgoing: ssl.MemoryBIO) -> bytes:
+    """Carry bytes until the handshake is done or has failed; what came from there."""
     loop = asyncio.get_running_loop()
-    received = 0
+    received = bytearray()
     while True:
         try:
             tls.do_handshake()
@@ -188,13 +204,14 @@ async def _drive(sock: socket.socket, tls: ssl.SSLObject, incoming: ssl.MemoryBI
         if outgoing.pending:
             await loop.sock_sendall(sock, outgoing.read())
         data = await loop.sock_recv(sock, _CHUNK)
-        received += len(data)
+        received += data
         if not data:
             raise ConnectionResetError("the connection was closed during the handshake")
-        if received > _MOST_HANDSHAKE_BYTES:
+        if len(received) > _MOST_HANDSHAKE_BYTES:
             raise ssl.SSLError(f"more than {_MOST_HANDSHAKE_BYTES} bytes without an end of the handshake")
         incoming.write(data)
     await _take_leave(sock, tls, outgoing)
+    return bytes(received)
 
 
 async def _take_leave(sock: socket.socket, tls: ssl.SSLObject, outgoing: ssl.MemoryBIO) -> None:

@@ -1,6 +1,7 @@
-"""A configuration profile with root certificates for Apple's platforms.
+"""A configuration profile with CA certificates for Apple's platforms.
 
-Apple, Configuration Profile Reference: "Configuration Profile Keys", and the payload `com.apple.security.root`.
+Apple, Configuration Profile Reference: "Configuration Profile Keys", and the payloads `com.apple.security.root` and
+`com.apple.security.pkcs1`, which is known and not trusted by itself.
 """
 
 import plistlib
@@ -11,7 +12,7 @@ from device_cert_operator.pki.facts import fingerprint, read_facts
 NAMESPACE = uuid.UUID("5b6b4f3e-7a0f-5d0e-9a37-0d9f6c1f6c52")  # of our payloads, drawn once
 
 
-def build_profile(name: str, roots_der: tuple[bytes, ...]) -> bytes:
+def build_profile(name: str, roots_der: tuple[bytes, ...], intermediates_der: tuple[bytes, ...] = ()) -> bytes:
     """An unsigned `.mobileconfig`. name: tells profiles apart; a newer one of the same name replaces the older.
 
     Where people install it by hand they also have to switch full trust on (iOS: Settings, General, About).
@@ -21,18 +22,21 @@ def build_profile(name: str, roots_der: tuple[bytes, ...]) -> bytes:
         "PayloadType": "Configuration",
         "PayloadVersion": 1,
         "PayloadIdentifier": identifier,
-        "PayloadUUID": _uuid(name, *roots_der),
+        "PayloadUUID": _uuid(name, *roots_der, *intermediates_der),
         "PayloadDisplayName": f"Root certificates for devices ({name})",
         "PayloadDescription": "Lets this machine recognise the devices whose certificates come from these roots.",
-        "PayloadContent": [_payload(identifier, der) for der in roots_der],
+        "PayloadContent": [
+            *(_payload(identifier, "com.apple.security.root", der) for der in roots_der),
+            *(_payload(identifier, "com.apple.security.pkcs1", der) for der in intermediates_der),
+        ],
     }
     return plistlib.dumps(profile)
 
 
-def _payload(identifier: str, der: bytes) -> dict[str, object]:
+def _payload(identifier: str, kind: str, der: bytes) -> dict[str, object]:
     facts = read_facts(der)
     return {
-        "PayloadType": "com.apple.security.root",
+        "PayloadType": kind,
         "PayloadVersion": 1,
         "PayloadIdentifier": f"{identifier}.{fingerprint(der)[:16]}",
         "PayloadUUID": _uuid(identifier, der),

@@ -51,6 +51,7 @@ from device_cert_operator.reconcile.certificate_work import work_on_certificate
 from device_cert_operator.reconcile.confirm import confirm
 from device_cert_operator.reconcile.firmware import export_ca, publish_ca
 from device_cert_operator.reconcile.placement import begin_restart, go_to_declared, look_at_declared, set_address
+from device_cert_operator.reconcile.tools import Search
 from device_cert_operator.reconcile.visit import Visit
 
 LOG = logging.getLogger(__name__)
@@ -154,10 +155,10 @@ async def _locate(visit: Visit, situation: Situation) -> None:
     )
     elsewhere = sorted({served.address for served in found} - {visit.address})
     if len(elsewhere) != 1 or len(found) != 1:
-        visit.searched = True
+        visit.memory.search = Search(visit.address)
         return
     if desired.address_policy is AddressPolicy.REPORT:
-        visit.found_elsewhere, visit.searched = elsewhere[0], True
+        visit.memory.search = Search(visit.address, elsewhere[0])
         return
     await visit.close_session()
     visit.tell("Normal", Reason.MOVED, f"The device moved from {visit.address} to {elsewhere[0]}.")

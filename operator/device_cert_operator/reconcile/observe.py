@@ -29,7 +29,7 @@ from device_cert_operator.pki.verify import links
 from device_cert_operator.reasons import Reason
 from device_cert_operator.reconcile.firmware import look_at_firmware
 from device_cert_operator.reconcile.placement import changing_now
-from device_cert_operator.reconcile.tools import Tools
+from device_cert_operator.reconcile.tools import Search, Tools
 from device_cert_operator.reconcile.visit import Visit
 
 MOST_NAMES = 8  # handshakes that a full check makes beside its own
@@ -43,13 +43,15 @@ async def observe(visit: Visit) -> Situation:
     assignment = firmware.assignment
     plain = isinstance(served, NotServed) and await _plain_answers(visit)
     now = tools.clock.now()
+    recognition = await _recognise(visit, served, plain_answers=plain, by_firmware=firmware.names_address)
+    search = _search(visit, recognition)
     return Situation(
         desired=desired,
         status=visit.status,
         now=now,
         address=visit.address,
         served=served,
-        recognition=await _recognise(visit, served, plain_answers=plain, by_firmware=firmware.names_address),
+        recognition=recognition,
         verdict=firmware.verdict or _verdict(visit, served, assignment),
         plain_answers=plain,
         report=visit.report,
@@ -60,8 +62,8 @@ async def observe(visit: Visit) -> Situation:
         locate_allowed=_locate_allowed(visit),
         operator_clock_error=tools.cluster.clock_error(),
         reboot_now=visit.reboot_now,
-        found_elsewhere=visit.found_elsewhere,
-        searched=visit.searched,
+        found_elsewhere=search.found_at if search else None,
+        searched=search is not None,
         done=frozenset(visit.done),
         kept_objects=frozenset(visit.kept_objects),
         session_alive=visit.session_open,
@@ -72,6 +74,14 @@ async def observe(visit: Visit) -> Situation:
         changing_now=changing_now(visit) if visit.declared_look is not None else None,
         misnamed=await _misnamed(visit, served, assignment),
     )
+
+
+def _search(visit: Visit, recognition: Recognition | None) -> Search | None:
+    """What the last search came to holds between searches, which are rare, until the device is proven here."""
+    memory = visit.memory
+    if recognition is not None and recognition.may_log_in:
+        memory.search = None
+    return memory.search if memory.search is not None and memory.search.address == visit.address else None
 
 
 async def _look(visit: Visit) -> Served | NotServed:

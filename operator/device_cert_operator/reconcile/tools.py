@@ -100,12 +100,21 @@ class ConstrainedTrust:
     path_der: tuple[bytes, ...] = field(repr=False)
 
 
+@dataclass(frozen=True, slots=True)
+class Search:
+    """The last one, for a device that is not at this address. found_at: under policy Report, where it is."""
+
+    address: str
+    found_at: str | None = None
+
+
 @dataclass(slots=True)
 class DeviceMemory:
     """What one process knows of one Device beside its status. Losing it costs a log-in, never correctness.
 
     looked_at: the last finished check. full_at_pass, passes: counted for the routine log-in. located_at: the last
-    search. offset, capabilities: as last reported. constrained: what clients are given of its firmware's CA.
+    search. search: what came of it, until the device is proven where it should be. offset, capabilities: as last
+    reported. constrained: what clients are given of its firmware's CA.
     named: for which certificate the names were last tried, and those under which another one was shown.
     """
 
@@ -113,6 +122,7 @@ class DeviceMemory:
     last_full_pass: int | None = None
     looked_at: datetime | None = None
     located_at: datetime | None = None
+    search: Search | None = None
     offset: timedelta | None = None
     capabilities: Capabilities | None = None
     constrained: ConstrainedTrust | None = None

@@ -43,9 +43,7 @@ class Visit:
         self.inventory: Inventory | None = None
         self.login_error: OperatorError | None = None
         self.reboot_now: str | None = None
-        self.found_elsewhere: str | None = None
         self.declared_look: AddressLook | None = None
-        self.searched = False
         self.done: set[type] = set()
         self.kept_objects: set[str] = set()
         self.events: list[tuple[str, str, str]] = []

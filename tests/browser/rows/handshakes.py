@@ -1,12 +1,12 @@
 """Versions, key exchanges, ciphers and signatures of TLS."""
 
-from ssl import SSLContext, TLSVersion
+from ssl import TLSVersion
 
-from tests.browser.offers import Offer, good_root, leaf, rsa_key
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from tests.browser.offers import Offer, curve_key, good_root, leaf, rsa_key
 from tests.browser.row import MISMATCH, USAGE, Row
 from tests.support import ca
-
-GROUPS_CAN_BE_SET = hasattr(SSLContext, "set_groups")  # `net/contexts.py`
 
 
 def spoken(
@@ -14,6 +14,12 @@ def spoken(
 ) -> Offer:
     """A good RSA leaf, or one with this key, in this kind of handshake."""
     return Offer((leaf(key=key or rsa_key(2048)),), (good_root(),), newest=newest, ciphers=ciphers, curve=curve)
+
+
+def over_groups(version: str, groups: str) -> Offer:
+    """A good RSA leaf, and keys exchanged over the first of these groups that the client has."""
+    sent = (leaf(key=rsa_key(2048)),)
+    return Offer(sent, (good_root(),), arguments=(version, "-groups", groups, "-serverpref"))
 
 
 TLS_1_2, TLS_1_3 = TLSVersion.TLSv1_2, TLSVersion.TLSv1_3
@@ -43,14 +49,22 @@ HANDSHAKES = [
         MISMATCH,
         True,
         lambda _: spoken(TLS_1_2, "ECDHE-RSA-AES128-GCM-SHA256", curve="secp521r1"),
-        told_apart=GROUPS_CAN_BE_SET,
     ),
     Row(
         "TLS 1.3 over P-521 only",
         MISMATCH,
         True,
         lambda _: spoken(TLS_1_3, curve="secp521r1"),
-        told_apart=GROUPS_CAN_BE_SET,
+    ),
+    Row("TLS 1.3 over X448 only", MISMATCH, True, lambda _: over_groups("-tls1_3", "X448")),
+    Row("TLS 1.3 over FFDHE only", MISMATCH, True, lambda _: over_groups("-tls1_3", "ffdhe2048")),
+    Row("TLS 1.3 over P-521 rather than P-256", "", True, lambda _: over_groups("-tls1_3", "P-521:P-256")),
+    Row("TLS 1.2 over P-521 rather than P-384", "", True, lambda _: over_groups("-tls1_2", "P-521:P-384")),
+    Row(
+        "a P-521 key over P-521 only",
+        MISMATCH,
+        True,
+        lambda _: spoken(TLS_1_3, key=curve_key(ec.SECP521R1), curve="secp521r1"),
     ),
     Row(
         "SHA-1 signatures in the handshake only",

@@ -231,6 +231,12 @@ class DeviceSpec(Model):
             "self.reboot.policy != 'InWindow' || has(self.maintenanceWindows)",
             "reboot.policy InWindow needs maintenanceWindows: say when the device may be restarted",
         ),
+        (
+            "self.driver != 'onvif' || self.address.policy != 'Enforce' || !isIP(self.address.host) || "
+            "ip(self.address.host).family() == 4",
+            "driver onvif sets IPv4 addresses only: with policy Enforce give an IPv4 host, or use policy Follow or "
+            "Report",
+        ),
     )
     driver: Annotated[str, Field(min_length=1, max_length=63, pattern="^[a-z0-9][-a-z0-9]*$")] = Field(
         description="Protocol of the device, e.g. onvif."
