@@ -7,7 +7,7 @@ import pytest
 from tests.alerts import rules
 from tests.support import browser, image
 
-pytest_plugins = ["tests.support.control_plane", "tests.support.helm"]
+pytest_plugins = ["tests.support.control_plane", "tests.support.figures", "tests.support.helm"]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
