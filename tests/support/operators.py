@@ -21,9 +21,12 @@ LASTS = 3.0  # seconds; a shorter one is no test of a machine under load
 
 
 class Operator:
-    """One process. name: what its identity in the Lease begins with. ahead: its clock, of ours, in seconds."""
+    """One process. name: what its identity in the Lease begins with. ahead: its clock, of ours, in seconds. options: of
+    `devicecert run`."""
 
-    def __init__(self, world: World, name: str, ahead: float = 0, **settings: str) -> None:
+    def __init__(
+        self, world: World, name: str, ahead: float = 0, options: tuple[str, ...] = (), **settings: str
+    ) -> None:
         self.name = name
         self.port = _free_port()
         self.log = world.folder / f"{name}.log"
@@ -41,7 +44,7 @@ class Operator:
         program = ["tests.support.skewed", str(ahead)] if ahead else ["device_cert_operator"]
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", *program, "run", "--log-format", "json"],
+                [sys.executable, "-m", *program, "run", "--log-format", "json", *options],
                 env=environment,
                 stdout=log,
                 stderr=log,

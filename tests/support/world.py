@@ -112,6 +112,13 @@ class World:
         for view in self.app.cache.all_certificates():
             self.app.queue.add(view.key)
 
+    async def passes(self, count: int, within: float = 30) -> None:
+        """Wait for so many more passes over the one Device that there is."""
+        assert self.app is not None
+        [memory] = self.app.tools.memory.devices.values()
+        before = memory.passes
+        await self.holds(lambda: memory.passes >= before + count, within)
+
     # ------------------------------------------------------------------------------------------ cluster
 
     async def kubectl(self, *arguments: str, given: str | None = None) -> str:
@@ -152,6 +159,11 @@ class World:
             for one in whole.get("status", {}).get("conditions", [])
         ]
         raise AssertionError(f"{kind}/{name} {condition} is not {status} {reason or ''}: {told}")
+
+    async def turn_given(self, name: str) -> None:
+        """Wait until the only Device of a DeviceCertificate may have revision 1."""
+        wanted = "--for=jsonpath={.status.devices[0].turn}=1"
+        await self.kubectl("wait", f"dcert/{name}", wanted, "--timeout=30s")
 
     async def ready(self, *names: str, within: float = 20) -> None:
         """Wait until these DeviceCertificates and Devices are Ready."""
