@@ -33,7 +33,7 @@ class Operator:
         environment = os.environ | {
             "KUBECONFIG": str(world.kubeconfig),
             "PYTHONPATH": f"{ROOT / 'operator'}:{ROOT}",
-            "DEVICECERT_NAMESPACES": world.namespace,
+            "DEVICECERT_NAMESPACES": ",".join(world.watched),
             "DEVICECERT_LEASE_NAME": LEASE,
             "DEVICECERT_LEASE_NAMESPACE": world.namespace,
             "DEVICECERT_LEASE_DURATION": str(LASTS),
