@@ -53,6 +53,8 @@ test: programs-are-here image-programs-are-here lint ## Everything: lint, units,
 	@$(BIN)/python -m pytest -q -n 2 --dist worksteal -m "not cluster and not browser and not image" --ignore tests/core
 	@$(BIN)/python -m pytest -q -n 4 --dist worksteal -m "cluster and not image" --audit-log .audit.jsonl
 	@$(BIN)/python -m tests.support.rights .audit.jsonl
+	@$(BIN)/python -m pytest -q -m both_forms --cluster-wide --audit-log .audit-wide.jsonl tests/scenarios
+	@$(BIN)/python -m tests.support.rights --cluster-wide .audit-wide.jsonl
 	@$(BIN)/python -m pytest -q -m "browser and not cluster"
 	@if [ "$$(id -u)" = 0 ]; then $(MAKE) --no-print-directory test-image; \
 	  else echo "The image was not tested: that mounts file systems, so run \`make test-image\` as root."; fi
@@ -91,4 +93,4 @@ bench: setup ## Benchmarks; each prints the machine it ran on
 	@$(BIN)/python benchmarks/at_rest.py
 
 clean: ## Remove the virtual environment and caches of this checkout
-	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .coverage* .audit.jsonl
+	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .coverage* .audit*.jsonl

@@ -8,7 +8,7 @@ from tests.alerts import rules
 from tests.support import browser, image
 
 WITH_A_PLANE_OF_THEIR_OWN = ("tests/local_control_plane/", "tests/scenarios/", "tests/cli/test_doctor.py")
-pytest_plugins = ["tests.support.control_plane", "tests.support.helm"]
+pytest_plugins = ["tests.support.control_plane", "tests.support.figures", "tests.support.helm"]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

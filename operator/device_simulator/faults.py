@@ -36,6 +36,7 @@ class Fault(StrEnum):
     CLEAR_IMPORT_GAP = "clear-import-gap"  # an upload is refused until the one before is deleted
     CLOCK_RESETS_ON_POWER_LOSS = "clock-resets-on-power-loss"  # the clock is at 1970-01-01 after a power cycle
     OTHER_BY_NAME = "other-by-name"  # whoever asks for a name (SNI) is shown another certificate
+    QUOTES_REQUEST = "quotes-request"  # a change is refused with words that quote it, and the log-in it came with
     # ---- transport
     ANSWERS_GARBAGE = "answers-garbage"
     ANSWERS_HTML = "answers-html"

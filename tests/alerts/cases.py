@@ -51,6 +51,11 @@ def _problem_of_a_device(
             {problem("Device", condition, reason): f"1x{fires_after - 2} stale"},
             {after: [], 2 * after: []},
         ),
+        Case(
+            "the operator restarts",
+            {problem("Device", condition, reason): f"1x1 stale _x6 1x{fires_after - 2} stale"},
+            {fires_after + 1: [], fires_after + 7: []},
+        ),
         Case("paused", bad | {held("Device", "Paused"): f"1x{4 * HOUR}"}, {after: []}),
         Case(
             "observe-only",
@@ -119,7 +124,8 @@ CASES: dict[str, tuple[Case, ...]] = {
     ),
     "DeviceUnreachable": (
         Case("it lasts", AWAY, {14: [], 16: [PLACE]}),
-        Case("it restarts", {REACHABLE: "1x5 0x6 1x40"}, {11: [], 22: []}),
+        Case("renewal in progress: it restarts", {REACHABLE: "1x5 0x6 1x40"}, {11: [], 22: []}),
+        Case("the operator restarts", {REACHABLE: "1x10 stale _x7 0x3 1x30"}, {12: [], 21: [], 30: []}),
         Case("paused", AWAY | {held("Device", "Paused"): "1x60"}, {30: []}),
         Case("observe-only: it cannot be looked at", AWAY | {held("Device", "ObserveOnly"): "1x60"}, {30: [PLACE]}),
     ),
@@ -139,6 +145,18 @@ CASES: dict[str, tuple[Case, ...]] = {
             {11: [], 14: [], 20: [], 30: []},
         ),
         Case(
+            "renewal in progress: a pass takes ten minutes",
+            {CHECKED: "0+60x10 600x9 1200+60x40", INTERVAL: "300x60"},
+            {15: [], 20: [], 30: []},
+        ),
+        Case("paused", {CHECKED: "0x60", INTERVAL: "300x60", held("Device", "Paused"): "1x60"}, {40: []}),
+        Case("paused before it was looked at", {INTERVAL: "300x60", held("Device", "Paused"): "1x60"}, {40: []}),
+        Case(
+            "observe-only: it cannot be looked at",
+            {CHECKED: "0x60", INTERVAL: "300x60", held("Device", "ObserveOnly"): "1x60"},
+            {32: [{"namespace": "cams"}]},
+        ),
+        Case(
             "another replica has taken over",
             {
                 device("last_check_timestamp_seconds", instance="a"): "0x60",
@@ -152,6 +170,11 @@ CASES: dict[str, tuple[Case, ...]] = {
         Case("no new revision comes", ENDING, {440: [], 460: [], 467: [OF_CERTIFICATE]}),
         Case("the new revision is not served", SERVED_ENDING, {440: [], 460: [], 467: [OF_DEVICE]}),
         Case("renewal in progress", {END: "36000x420 72000x500", RENEWAL: "18000x420 54000x500"}, {410: [], 470: []}),
+        Case(
+            "the operator restarts while it renews",
+            {END: "36000x452 stale _x7 72000x500", RENEWAL: "18000x452 stale _x7 54000x500"},
+            {455: [], 462: [], 480: []},
+        ),
         Case("long before its renewal", ENDING, {30: [], 290: []}),
         Case("expired: told elsewhere", ENDING | SERVED_ENDING, {620: []}),
         Case("paused", ENDING | {held("DeviceCertificate", "Paused"): "1x1000"}, {500: []}),
@@ -162,14 +185,24 @@ CASES: dict[str, tuple[Case, ...]] = {
     "CertificateExpired": (
         Case("it is served", EXPIRED, {9: [], 14: [], 17: [OF_DEVICE]}),
         Case("it is the wanted one", {END: "600x60"}, {9: [], 17: [OF_CERTIFICATE]}),
-        Case("another took its place", {SERVED_END: "600x12 9000x60", SECURE: "0x12 1x60"}, {11: [], 13: [], 30: []}),
+        Case(
+            "renewal in progress: another takes its place",
+            {SERVED_END: "600x12 9000x60", SECURE: "0x12 1x60"},
+            {11: [], 13: [], 30: []},
+        ),
+        Case(
+            "the operator restarts",
+            {SERVED_END: "600x12 stale _x7 9000x60", SECURE: "0x12 stale _x7 1x60"},
+            {12: [], 17: [], 30: []},
+        ),
         Case("nobody asked for another", {SERVED_END: "600x60"}, {30: []}),
         Case("paused", EXPIRED | {held("Device", "Paused"): "1x60"}, {30: []}),
         Case("observe-only", EXPIRED | {held("Device", "ObserveOnly"): "1x60"}, {30: []}),
     ),
     "CertificateIssuanceFailing": (
         Case("it lasts", {UNISSUED: "1x60"}, {29: [], 31: [PLACE]}),
-        Case("the issuer was away for a while", {UNISSUED: "1x20 stale"}, {19: [], 40: []}),
+        Case("renewal in progress: the issuer was away for a while", {UNISSUED: "1x20 stale"}, {19: [], 40: []}),
+        Case("the operator restarts", {UNISSUED: "1x20 stale _x7 1x20 stale"}, {31: [], 45: []}),
         Case(
             "somebody has yet to sign",
             {problem("DeviceCertificate", "Issued", "WaitingForSignature"): "1x60"},
@@ -182,7 +215,8 @@ CASES: dict[str, tuple[Case, ...]] = {
         Case("it has years", {ROOT_END: "300000000x200"}, {150: []}),
         Case("its rotation is planned", LAST_DAYS | {ROTATES: "5000000x200"}, {150: []}),
         Case("its rotation was planned and did not begin", LAST_DAYS | {ROTATES: "0x200"}, {61: [PLACE]}),
-        Case("its rotation is under way", LAST_DAYS | {PHASE_DUE: "5000000x200"}, {150: []}),
+        Case("the operator restarts", {ROOT_END: "7000000x50 stale _x7 7000000x40 stale"}, {61: [], 95: []}),
+        Case("renewal in progress: its rotation is under way", LAST_DAYS | {PHASE_DUE: "5000000x200"}, {150: []}),
         Case("paused", LAST_DAYS | {held("CertificateAuthority", "Paused"): "1x200"}, {150: []}),
     ),
     "AuthorityRotationStuck": (
@@ -191,6 +225,7 @@ CASES: dict[str, tuple[Case, ...]] = {
         ),
         Case("it has time", {PHASE_DUE: "100000x400"}, {1600: []}, interval=5),
         Case("it went on", {PHASE_DUE: "0x297 stale"}, {1480: [], 1600: []}, interval=5),
+        Case("the operator restarts", {PHASE_DUE: "0x291 stale _x2 0x10 stale"}, {1460: [], 1510: []}, interval=5),
         Case("paused", {PHASE_DUE: "0x400", held("CertificateAuthority", "Paused"): "1x400"}, {1600: []}, interval=5),
     ),
     "OperatorAbsent": (

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from device_cert_operator.kube.examine import NEEDED, lease_rights
+from device_cert_operator.kube.examine import FOR_CERT_MANAGER, NEEDED, lease_rights
 from local_control_plane.plane import ControlPlane
 from tests.chart.stories import STORIES
 from tests.support.account import Account, Right, install, refused, requests_of, right
@@ -84,8 +84,7 @@ def test_the_account_of_some_namespaces_reads_no_secret_elsewhere(audited: Contr
 def test_the_doctor_looks_for_the_rights_that_the_chart_gives(account: Account) -> None:
     needed = {
         (verb, one.group, "/".join(part for part in (one.resource, one.subresource) if part))
-        for one in (*NEEDED, *lease_rights(account.name))
+        for one in (*NEEDED, *FOR_CERT_MANAGER, *lease_rights(account.name))
         for verb in one.verbs
     }
-    optional = {("cert-manager.io", "certificaterequests")}
-    assert {one for one in account.granted if one[1:] not in optional} == needed
+    assert account.granted == needed

@@ -3,6 +3,7 @@
 `UPDATE_SNAPSHOTS=1 pytest tests/chart` writes the snapshots anew.
 """
 
+import json
 import os
 import shutil
 from dataclasses import fields
@@ -66,6 +67,8 @@ def test_the_chart_lints_without_a_warning(helm: Helm) -> None:
         ({"metrics": {"port": 80}}, "at '/metrics/port': minimum: got 80, want 1,024"),
         ({"metrics": {"serviceMonitor": {"interval": "often"}}}, "at '/metrics/serviceMonitor/interval'"),
         ({"metrics": {"prometheusRule": {"thresholds": {"absentFor": "soon"}}}}, "/thresholds/absentFor'"),
+        ({"metrics": {"prometheusRule": {"runbooks": "docs/runbooks"}}}, "at '/metrics/prometheusRule/runbooks'"),
+        ({"metrics": {"prometheusRule": {"additionalGroups": [{"name": "mine"}]}}}, "missing property 'rules'"),
         (
             {"metrics": {"prometheusRule": {"thresholds": {"absent": "5m"}}}},
             "additional properties 'absent' not allowed",
@@ -240,6 +243,25 @@ def test_the_chart_s_own_alerts_are_rendered_with_the_figures_of_its_values(helm
     found = rules_of(helm, CHART, runbooks="https://git.example/dco/docs/runbooks/", disabled=["QueueStuck"])
     assert "QueueStuck" not in found
     assert found["ChecksLate"]["annotations"]["runbook_url"] == "https://git.example/dco/docs/runbooks/ChecksLate.md"
+
+
+def test_groups_and_labels_of_ones_own_come_with_the_alerts(helm: Helm) -> None:
+    mine = {"name": "mine", "rules": [{"alert": "TooFew", "expr": "count(devicecert_device_secure) < 9", "for": "5m"}]}
+    rule = {"enabled": True, "labels": {"release": "prometheus"}, "namespace": "watch", "additionalGroups": [mine]}
+    found = only(helm.objects({"metrics": {"prometheusRule": rule}}), "PrometheusRule")
+    assert found["spec"]["groups"] == [*rules.rendered()["groups"], mine]
+    assert found["metadata"]["labels"]["release"] == "prometheus"
+    assert found["metadata"]["labels"]["app.kubernetes.io/name"] == "device-cert-operator"
+    assert found["metadata"]["namespace"] == "watch"
+
+
+def test_the_dashboard_arrives_in_the_cluster_as_it_is_here(helm: Helm) -> None:
+    values = {"metrics": {"dashboard": {"enabled": True, "namespace": "watch", "annotations": {"folder": "Devices"}}}}
+    board = only(helm.objects(values), "ConfigMap")
+    text = board["data"]["device-cert-operator.json"]
+    assert text == (CHART / "files" / "dashboard.json").read_text()
+    assert json.loads(text)["panels"]
+    assert (board["metadata"]["namespace"], board["metadata"]["annotations"]) == ("watch", {"folder": "Devices"})
 
 
 def test_a_dashboard_becomes_a_configmap(helm: Helm, tmp_path: Path) -> None:

@@ -13,14 +13,15 @@ import pytest
 import yaml
 
 from device_cert_operator.api import generate
-from device_cert_operator.cli.checkup import Level, Patient, check_clock, check_definitions
+from device_cert_operator.cli.checkup import Level, Patient, check_cert_manager, check_clock, check_definitions
 from device_cert_operator.clock import SystemClock
 from device_cert_operator.kube.client import Requests, load_configuration
-from device_cert_operator.kube.examine import NEEDED
+from device_cert_operator.kube.examine import FOR_CERT_MANAGER, NEEDED
 from device_cert_operator.kube.lease import KubeLease
 from device_cert_operator.settings import Settings
 from local_control_plane import plane as planes
 from local_control_plane.plane import ControlPlane
+from tests.support import cert_manager
 from tests.support.control_plane import install_crds, kubectl
 from tests.support.operators import ROOT
 from tests.support.world import World
@@ -70,6 +71,26 @@ def test_an_account_without_rights_is_told_what_it_lacks(control_plane: ControlP
     kubectl(control_plane, "-n", namespace, "create", "rolebinding", "operator", "--clusterrole=cluster-admin", bind)
     code, rows, _ = doctor(control_plane.kubeconfig, *account, NAMESPACES=namespace)
     assert (code, rows["Rights"][0][0]) == (0, "ok")
+
+
+def test_whether_cert_manager_may_be_asked_is_told_where_it_is(
+    control_plane: ControlPlane, namespace: str, tmp_path: Path
+) -> None:
+    cert_manager.install_crds(control_plane, tmp_path)
+    kubectl(control_plane, "-n", namespace, "create", "serviceaccount", "operator")
+    bind = (f"--serviceaccount={namespace}:operator", "--clusterrole=edit")
+    kubectl(control_plane, "-n", namespace, "create", "rolebinding", "operator", *bind)
+    account = ("--service-account", f"{namespace}/operator")
+    _, rows, _ = doctor(control_plane.kubeconfig, *account, NAMESPACES=namespace)
+    verbs = (
+        f"{verb} cert-manager.io/certificaterequests in {namespace}" for verb in ("get", "list", "create", "delete")
+    )
+    lacks = f"ServiceAccount {namespace}/operator may not {', '.join(verbs)}"
+    assert rows["cert-manager"] == [
+        ("warning", f"{lacks}: for issuers of cert-manager set the chart's rbac.certManager.")
+    ]
+    code, rows, _ = doctor(control_plane.kubeconfig, NAMESPACES=namespace)
+    assert (code, rows["cert-manager"]) == (0, [("ok", "You may ask it for certificates.")])
 
 
 async def test_the_lease_is_told_with_its_holder_and_age(world: World) -> None:
@@ -130,6 +151,7 @@ async def test_older_newer_and_missing_definitions_are_told_apart(tmp_path: Path
         requests = Requests(await load_configuration(str(plane.kubeconfig)), SystemClock())
         patient = Patient(requests, Settings(), SystemClock().now())
         try:
+            assert await check_cert_manager(patient) == []
             missing = await check_definitions(patient)
             assert {one.level for one in missing} == {Level.PROBLEM}
             await asyncio.to_thread(install_crds, plane)
@@ -191,9 +213,12 @@ def test_the_rights_that_are_asked_about_are_those_that_the_chart_grants() -> No
         for group in rule["apiGroups"]
         for resource in rule["resources"]
         for verb in rule["verbs"]
-        if group != "cert-manager.io"  # only where it is used
     }
-    asked = {(one.group, f"{one.resource}/{one.subresource}".rstrip("/"), verb) for one in NEEDED for verb in one.verbs}
+    asked = {
+        (one.group, f"{one.resource}/{one.subresource}".rstrip("/"), verb)
+        for one in (*NEEDED, *FOR_CERT_MANAGER)
+        for verb in one.verbs
+    }
     assert asked == granted
 
 

@@ -156,6 +156,13 @@ def test_what_a_device_says_is_cut_and_made_printable() -> None:
     assert error.message.isprintable() and len(error.message) < 250
 
 
+def test_what_a_device_quotes_of_a_log_in_is_not_shown() -> None:
+    quoted = 'no Digest response="6629fae49393a05397450978507c4ef1"'
+    error = pages.error_of(reply({"error": "bad", "message": quoted}, 400), "asking")
+    assert error is not None
+    assert error.message == 'asking: the device says bad (no Digest response="…")'
+
+
 values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=20),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),

@@ -124,7 +124,7 @@ async def test_a_bug_in_one_pass_harms_no_other_key() -> None:
 async def test_draining_lets_a_pass_finish_and_cancels_one_that_does_not() -> None:
     clock = ShiftedClock()
     queue: KeyedQueue[str] = KeyedQueue(clock)
-    done: list[str] = []
+    results: list[tuple[str, str]] = []
     begun: set[str] = set()
     both = asyncio.Event()
 
@@ -133,10 +133,9 @@ async def test_draining_lets_a_pass_finish_and_cancels_one_that_does_not() -> No
         if len(begun) == 2:
             both.set()
         await asyncio.sleep(0.1 if key == "short" else 60)
-        done.append(key)
         return None
 
-    workers = Workers(queue, reconcile, 2, clock)
+    workers = Workers(queue, reconcile, 2, clock, lambda key, result, _: results.append((key, result)))
     workers.start()
     queue.add("short")
     queue.add("long")
@@ -144,7 +143,7 @@ async def test_draining_lets_a_pass_finish_and_cancels_one_that_does_not() -> No
     assert workers.stuck(timedelta(0)) is not None
     assert workers.stuck(timedelta(hours=1)) is None
     await workers.drain(timedelta(seconds=0.4))
-    assert done == ["short"]
+    assert results == [("short", "ok"), ("long", "cut-short")]
 
 
 async def test_sessions_are_limited_per_subnet() -> None:

@@ -4,6 +4,7 @@
 """
 
 import os
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -80,8 +81,9 @@ def test_the_overlay_gives_the_same_rights_in_one_namespace_only(
     assert (binding["roleRef"]["kind"], binding["subjects"][0]["namespace"]) == ("Role", operator_namespace)
     assert not [one for one in overlay if one["kind"] == "ClusterRoleBinding"]
     [container] = only(overlay, "Deployment")["spec"]["template"]["spec"]["containers"]
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
     assert {"name": "DEVICECERT_NAMESPACES", "value": "cameras"} in container["env"]
-    assert container["image"] == "registry.example.com/device-cert-operator:0.1.0"
+    assert container["image"] == f"registry.example.com/device-cert-operator:{version}"
     for one in (role, binding):
         one["metadata"]["namespace"] = namespace
     apply = ("apply", "--server-side", "--force-conflicts", "--dry-run=server", "--validate=strict", "-f", "-")

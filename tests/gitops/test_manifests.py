@@ -1,15 +1,18 @@
 """The manifests for Argo CD and Flux are what their own CRDs take, and name what is there."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from device_cert_operator import __version__
 from local_control_plane.plane import ControlPlane
 from tests.gitops import argocd, flux
 from tests.support.control_plane import established, kubectl, try_kubectl
 from tests.support.go_module import checked, module_folder
+from tests.support.helm import Helm, HelmRefused, only
 
 ROOT = Path(__file__).parents[2]
 Object = dict[str, Any]
@@ -77,18 +80,49 @@ def test_nothing_is_ignored_by_argo_cd() -> None:
         assert "ignoreDifferences" not in one["spec"]
 
 
-def test_paths_lead_to_what_is_there_and_values_pass_the_schema() -> None:
+def test_paths_lead_to_what_is_there() -> None:
     release = yaml.safe_load((flux.FOLDER / "operator" / "helmrelease.yaml").read_text())
     assert (ROOT / release["spec"]["chart"]["spec"]["chart"] / "Chart.yaml").is_file()
     [application, _] = yaml.safe_load_all((argocd.FOLDER / "applications.yaml").read_text())
-    source = application["spec"]["source"]
-    assert (ROOT / source["path"] / "Chart.yaml").is_file()
+    assert (ROOT / application["spec"]["source"]["path"] / "Chart.yaml").is_file()
     manifests = list(yaml.safe_load_all((flux.FOLDER / "flux.yaml").read_text()))
     sources = {one["metadata"]["name"] for one in manifests if one["kind"] == "GitRepository"}
     for one in manifests:
         if one["kind"] == "Kustomization":
             assert one["spec"]["sourceRef"]["name"] in sources
     assert (ROOT / manifests[2]["spec"]["path"] / "kustomization.yaml").is_file()
-    known = set(yaml.safe_load((ROOT / source["path"] / "values.yaml").read_text()))
-    assert set(source["helm"]["valuesObject"]) <= known
-    assert set(release["spec"]["values"]) <= known
+
+
+def values_of_argo_cd() -> Object:
+    [application, _] = yaml.safe_load_all((argocd.FOLDER / "applications.yaml").read_text())
+    return dict(application["spec"]["source"]["helm"]["valuesObject"])
+
+
+def values_of_flux() -> Object:
+    return dict(yaml.safe_load((flux.FOLDER / "operator" / "helmrelease.yaml").read_text())["spec"]["values"])
+
+
+@pytest.mark.parametrize("values", [values_of_argo_cd(), values_of_flux()], ids=["Argo CD", "Flux"])
+def test_their_values_are_the_charts_and_say_where_the_image_is(helm: Helm, values: Object) -> None:
+    """Down to the last key: the chart's schema refuses what it does not know."""
+    [container] = (deployment := only(helm.objects(values), "Deployment"))["spec"]["template"]["spec"]["containers"]
+    assert container["image"] == f"registry.example.com/device-cert-operator:{__version__}"
+    assert deployment["spec"]["replicas"] == 2
+    assert only(helm.objects(values), "PodDisruptionBudget")
+    for path in leaves(values):
+        with pytest.raises(HelmRefused, match="not allowed"):
+            helm.objects(misspelt(values, path))
+
+
+def leaves(values: Object, *above: str) -> Iterator[tuple[str, ...]]:
+    """The paths of all values."""
+    for key, value in values.items():
+        yield from leaves(value, *above, key) if isinstance(value, dict) else [(*above, key)]
+
+
+def misspelt(values: Object, path: tuple[str, ...]) -> Object:
+    """The same with a letter too much in the last key."""
+    first, *rest = path
+    if not rest:
+        return {f"{key}x" if key == first else key: value for key, value in values.items()}
+    return values | {first: misspelt(values[first], tuple(rest))}

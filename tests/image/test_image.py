@@ -3,7 +3,6 @@
 import asyncio
 import os
 import stat
-import sys
 import time
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from tests.image.conftest import Built
 from tests.image.container import Pod, run_once, running
 from tests.support.account import install
 from tests.support.control_plane import kubectl
+from tests.support.figures import Figure
 from tests.support.helm import Helm, only
 from tests.support.world import World
 
@@ -41,8 +41,8 @@ def python(pod: Pod, code: str) -> str:
     return done.stdout + done.stderr
 
 
-def test_it_is_small(built: Built) -> None:
-    sys.stderr.write(f"\n{built.image}\n")
+def test_it_is_small(built: Built, figure: Figure) -> None:
+    figure(f"image: {built.image.unpacked / 1e6:.0f} MB unpacked; {LARGEST / 1e6:.0f} MB are allowed")
     assert built.image.unpacked < LARGEST
 
 

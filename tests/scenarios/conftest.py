@@ -12,12 +12,14 @@ from tests.support.world import World
 
 
 @pytest.fixture(scope="session")
-def chart(helm: Helm) -> Chart:
-    return Chart(helm)
+def chart(helm: Helm, request: pytest.FixtureRequest) -> Chart:
+    return Chart(helm, cluster_wide=request.config.option.cluster_wide)
 
 
 @pytest.fixture
 async def world(control_plane: ControlPlane, namespace: str, chart: Chart, tmp_path: Path) -> AsyncIterator[World]:
-    kubeconfig = chart.admit(control_plane, namespace, tmp_path)
-    async with World(control_plane, namespace, kubeconfig) as made:
+    account = chart.admit(control_plane, namespace, tmp_path)
+    async with account.world(control_plane, namespace) as made:
         yield made
+    if chart.cluster_wide:  # the next story's operator sees every namespace
+        await made.kubectl("delete", "dev,dcert,dca", "--all")

@@ -4,7 +4,7 @@ import asyncio
 import json
 import signal
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import timedelta
 
@@ -21,11 +21,14 @@ from device_cert_operator.settings import Settings
 from device_cert_operator.wiring import App
 from device_simulator import SimulatedDevice
 from local_control_plane import plane as planes
+from local_control_plane.plane import ControlPlane
 from tests.support.clock import ShiftedClock
 from tests.support.control_plane import install_crds
+from tests.support.figures import Figure
 from tests.support.operators import LASTS, LEASE, Operators
 from tests.support.world import World
 
+ASSIGNMENT = "ReplaceServerCertificateAssignment"
 UPLOAD = "UploadCertificateWithPrivateKeyInPKCS12"
 GRACE = 2.0
 
@@ -48,15 +51,15 @@ async def fleet(world: World, count: int) -> list[SimulatedDevice]:
 
 
 @asynccontextmanager
-async def operators(world: World, *names: str) -> AsyncIterator[Operators]:
-    """Ready, and one of them leads."""
-    async with Operators(world, *names) as all_of_them:
+async def operators(world: World, *names: str, **ahead: float) -> AsyncIterator[Operators]:
+    """Ready, and one of them leads. ahead: the clocks of some, in seconds."""
+    async with Operators(world, *names, ahead=ahead) as all_of_them:
         await all_of_them.ready()
         await all_of_them.leader()
         yield all_of_them
 
 
-async def test_a_killed_leader_is_followed_by_one_of_two_that_stand_by(world: World) -> None:
+async def test_a_killed_leader_is_followed_by_one_of_two_that_stand_by(world: World, figure: Figure) -> None:
     async with operators(world, "a", "b", "c") as replicas:
         leader = await replicas.leader()
         others = [name for name in replicas.all if name != leader.name]
@@ -66,6 +69,7 @@ async def test_a_killed_leader_is_followed_by_one_of_two_that_stand_by(world: Wo
         leader.signal(signal.SIGKILL)
         took = await replicas.until(*others, leads=True, within=LASTS + GRACE)
         assert took < LASTS + GRACE
+        figure(f"take-over after kill -9: {took:.1f} s with a Lease of {LASTS:g} s")
         await world.ready("c1", "c2", "c3", within=60)
         for camera in cameras:
             assert await world.trusted(camera.address)
@@ -91,17 +95,20 @@ async def test_a_leader_that_was_stopped_starts_nothing_when_it_wakes(world: Wor
         before = touched(camera)
         first.signal(signal.SIGCONT)
         await replicas.standing_by(first.name, within=LASTS)
+        looks = 0
         while time.monotonic() < stopped_at + LASTS / 2:  # the successor's Lease goes on
             assert not await first.leads()
             assert touched(camera) - before <= 1, "at most the request that was under way"
+            looks += 1
             await asyncio.sleep(0.05)
+        assert looks, "it woke too late for this to have looked at anything"
         second.signal(signal.SIGCONT)
         await replicas.until("a", "b", leads=True, within=2 * LASTS + GRACE)
         assert camera.journal.overlaps == 0
         assert await world.trusted(camera.address)
 
 
-async def test_a_leader_that_is_told_to_end_hands_over_at_once(world: World) -> None:
+async def test_a_leader_that_is_told_to_end_hands_over_at_once(world: World, figure: Figure) -> None:
     async with operators(world, "a", "b") as replicas:
         first = await replicas.leader()
         [second] = [one for one in replicas.all.values() if one is not first]
@@ -112,20 +119,30 @@ async def test_a_leader_that_is_told_to_end_hands_over_at_once(world: World) -> 
         first.signal(signal.SIGTERM)
         assert await first.ended() == 0
         assert time.monotonic() - started < 10
-        assert await replicas.until(second.name, leads=True, within=1.5) < 1.5
+        took = await replicas.until(second.name, leads=True, within=1.5)
+        figure(f"hand-over after SIGTERM: {took:.1f} s after its end")
         await camera.move(world.address(9))
-        await world.holds(lambda: camera.journal.operations["ReplaceServerCertificateAssignment"] > 0, within=40)
+        await world.holds(lambda: camera.journal.operations[ASSIGNMENT] > 0, within=40)
         await world.ready("c1", within=30)
         assert camera.journal.overlaps == 0
 
 
-async def test_nobody_acts_while_the_api_server_hangs_and_one_does_afterwards() -> None:
+@pytest.mark.parametrize(
+    ("goes", "comes_back"),
+    [
+        pytest.param(ControlPlane.pause_api_server, ControlPlane.resume_api_server, id="it hangs"),
+        pytest.param(ControlPlane.stop_api_server, ControlPlane.start_api_server, id="it is away"),
+    ],
+)
+async def test_nobody_acts_without_the_api_server_and_one_does_afterwards(
+    goes: Callable[[ControlPlane], None], comes_back: Callable[[ControlPlane], None]
+) -> None:
     with planes.start() as plane:
         install_crds(plane)
         async with World(plane, "default") as world, operators(world, "a", "b") as replicas:
             [camera] = await fleet(world, 1)
             await world.ready("c1", within=40)
-            await asyncio.to_thread(plane.pause_api_server)
+            await asyncio.to_thread(goes, plane)
             try:
                 await replicas.until("a", "b", leads=False, within=LASTS + GRACE)
                 quiet = touched(camera)
@@ -135,14 +152,45 @@ async def test_nobody_acts_while_the_api_server_hangs_and_one_does_afterwards() 
                     await asyncio.sleep(0.1)
                 assert [(await one.get("/healthz"))[0] for one in replicas.all.values()] == [200, 200]
             finally:
-                await asyncio.to_thread(plane.resume_api_server)
+                await asyncio.to_thread(comes_back, plane)
             await replicas.until("a", "b", leads=True, within=2 * LASTS + GRACE)
             await camera.move(world.address(9))
-            await world.holds(lambda: camera.journal.operations["ReplaceServerCertificateAssignment"] > 0, within=40)
+            await world.holds(lambda: camera.journal.operations[ASSIGNMENT] > 0, within=40)
             await world.ready("c1", within=30)
             assert camera.journal.overlaps == 0
 
 
+async def test_processes_on_machines_whose_clocks_differ_take_over_from_each_other(
+    world: World, figure: Figure
+) -> None:
+    """Each once. Both are ahead: for a clock that is behind the new root would not be valid yet."""
+    async with operators(world, "a", "b", a=1800, b=600) as replicas:
+        await world.credentials()
+        await world.authority()
+        camera = await world.camera("c1", 1)
+        await world.apply(world.device("c1", clock__maxOffset="1h"), world.certificate("c1"))
+        for moves in (2, 3):
+            await world.ready("c1", within=40)
+            leader = await replicas.leader()
+            [other] = [name for name in replicas.all if name != leader.name]
+            await replicas.standing_by(other)
+            leader.signal(signal.SIGKILL)
+            await leader.ended()
+            took = await replicas.until(other, leads=True, within=LASTS + GRACE)
+            assert took < LASTS + GRACE
+            minutes = (replicas.ahead[other] - replicas.ahead[leader.name]) / 60
+            figure(f"take-over by a clock {minutes:+g} min off: {took:.1f} s with a Lease of {LASTS:g} s")
+            replicas.start(leader.name)
+            await camera.move(world.address(moves))
+            await world.holds(lambda n=moves: camera.journal.operations[ASSIGNMENT] == n, within=40)  # type: ignore[misc]
+        await replicas.standing_by(leader.name)
+        assert await replicas.until("a", "b", leads=True) < GRACE, "the one that came back takes nothing away"
+        await world.ready("c1", within=40)
+        assert await world.trusted(camera.address)
+        assert camera.journal.overlaps == 0
+
+
+@pytest.mark.both_forms
 async def test_logs_are_lines_of_json_with_a_line_for_each_step(world: World) -> None:
     async with operators(world, "a") as replicas:
         await fleet(world, 1)

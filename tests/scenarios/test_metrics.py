@@ -2,6 +2,8 @@
 
 import urllib.request
 
+import pytest
+
 from tests.support.world import World
 
 
@@ -10,6 +12,7 @@ def _get(port: int, path: str) -> str:
         return str(reply.read().decode())
 
 
+@pytest.mark.both_forms
 async def test_metrics_follow_the_objects_and_vanish_with_them(world: World) -> None:
     import asyncio
 

@@ -13,6 +13,7 @@ from device_cert_operator.core.steps import Install
 from device_cert_operator.reconcile import device as device_story
 from local_control_plane import plane as planes
 from local_control_plane.plane import ControlPlane
+from tests.support import authorities
 from tests.support.control_plane import established, kubectl
 from tests.support.world import World
 
@@ -103,7 +104,10 @@ YOUNG = {
         "spec": ("subject", "allowGap", "privateKey", "dnsNames"),
         "status": ("effective", "certificateRequest", "renewalTime", "handledRequests", "deviceNames"),
     },
-    "CertificateAuthority": {"spec": (), "status": ()},
+    "CertificateAuthority": {
+        "spec": ("subject", "allowed", "trustBundle", "rotation"),
+        "status": ("origin", "shape", "trustBundle", "rotation", "rotationTime", "number", "handledRequests"),
+    },
 }
 
 
@@ -144,6 +148,18 @@ def _install_definitions(plane: ControlPlane, definitions: list[dict[str, Any]] 
     established(plane, "crd", "--all")
 
 
+async def _cut_down(world: World, *objects: tuple[str, str]) -> None:
+    """The definitions of the older version, and writes: by them the API server drops what those do not have."""
+    await asyncio.to_thread(_install_definitions, world.plane, _older())
+    for kind, name in objects:
+        await world.kubectl("annotate", kind, name, "touched=by-the-old-version")
+        patch = '{"status":{"observedGeneration":0}}'
+        await world.kubectl("patch", kind, name, "--subresource=status", "--type=merge", "-p", patch)
+        stored = await world.get(kind, name)
+        for part, names in YOUNG[stored["kind"]].items():
+            assert not set(names) & stored[part].keys()
+
+
 async def test_objects_of_an_older_version_go_on_working_after_the_upgrade() -> None:
     """The first version installs a certificate and leaves a smaller status; the next one takes over from that."""
     with planes.start() as plane:
@@ -152,13 +168,7 @@ async def test_objects_of_an_older_version_go_on_working_after_the_upgrade() -> 
             camera = await world.one_camera()
             await world.stop_operator()
             uploads = camera.journal.operations["UploadCertificateWithPrivateKeyInPKCS12"]
-            await asyncio.to_thread(_install_definitions, plane, _older())
-            for kind in ("dev", "dcert"):  # a write makes the API server drop what the old definition did not have
-                await world.kubectl("annotate", kind, "gate", "touched=by-the-old-version")
-                patch = '{"status":{"observedGeneration":0}}'
-                await world.kubectl("patch", kind, "gate", "--subresource=status", "--type=merge", "-p", patch)
-            before = (await world.get("dev", "gate"))["status"]
-            assert not set(YOUNG["Device"]["status"]) & before.keys()
+            await _cut_down(world, ("dev", "gate"), ("dcert", "gate"))
             await asyncio.to_thread(_install_definitions, plane)
             await world.start_operator()
             await world.until("dev", "gate", "Ready", "True", within=30)
@@ -169,6 +179,34 @@ async def test_objects_of_an_older_version_go_on_working_after_the_upgrade() -> 
             assert await world.trusted(camera.address)
 
 
+async def test_a_root_that_an_older_version_made_goes_on_being_the_root() -> None:
+    """Neither is another one made, nor this one taken for a stranger's; its rotation begins when that is asked for."""
+    with planes.start() as plane:
+        _install_definitions(plane)
+        async with World(plane, "default") as world:
+            camera = await authorities.one_camera(
+                world,
+                subject={"commonName": "Site root"},
+                allowed={"ipRanges": ["127.0.0.0/8"]},
+                rotation={"before": "2000h", "overlap": "1000h"},
+            )
+            [root] = await authorities.bundle(world)
+            await world.stop_operator()
+            served = camera.served_fingerprint
+            await _cut_down(world, ("dca", "site-ca"))
+            await asyncio.to_thread(_install_definitions, plane)
+            await world.start_operator()
+            await world.until("dca", "site-ca", "Ready", "True", within=30)
+            await world.ready("gate", within=30)
+            status = (await world.get("dca", "site-ca"))["status"]
+            assert (status["number"], status["trustBundle"]) == (1, "site-ca-trust")
+            assert await authorities.bundle(world) == [root]
+            assert camera.served_fingerprint == served, "nothing anew"
+            await world.kubectl("annotate", "dca", "site-ca", "devicecert.io/rotate=now")
+            await authorities.phase(world, "Preparing")
+            assert (await authorities.bundle(world))[0] == root
+
+
 async def test_fields_of_a_newer_version_are_neither_minded_nor_lost() -> None:
     with planes.start() as plane:
         _install_definitions(plane, _newer())
@@ -176,17 +214,19 @@ async def test_fields_of_a_newer_version_are_neither_minded_nor_lost() -> None:
             camera = await world.camera("gate")
             await world.credentials()
             await world.authority()
-            device, certificate = world.device("gate"), world.certificate("gate")
-            for one in (device, certificate):
+            objects = (world.device("gate"), world.certificate("gate"), authorities.authority())
+            for one in objects:
                 one["spec"]["mood"] = "hopeful"
-            await world.apply(device, certificate)
-            for kind in ("dev", "dcert"):
+            await world.apply(*objects)
+            names = (("dev", "gate"), ("dcert", "gate"), ("dca", "site-ca"))
+            for kind, name in names:
                 patch = '{"status":{"mood":"curious"}}'
-                await world.kubectl("patch", kind, "gate", "--subresource=status", "--type=merge", "-p", patch)
+                await world.kubectl("patch", kind, name, "--subresource=status", "--type=merge", "-p", patch)
             await world.start_operator()
             await world.ready("gate", within=30)
+            await world.until("dca", "site-ca", "Ready", "True")
             assert await world.trusted(camera.address)
-            for kind in ("dev", "dcert"):
-                stored = await world.get(kind, "gate")
+            for kind, name in names:
+                stored = await world.get(kind, name)
                 assert (stored["spec"]["mood"], stored["spec"]["humour"]) == ("hopeful", "dry")
                 assert stored["status"]["mood"] == "curious"

@@ -98,9 +98,7 @@ async def test_an_api_server_that_was_away_is_caught_up_with() -> None:
             camera = await world.one_camera()
             await asyncio.to_thread(plane.stop_api_server)
             await camera.move(world.address(9))
-            memory = next(iter(world.app.tools.memory.devices.values()))
-            passes = memory.passes
-            await world.holds(lambda: memory.passes >= passes + 2, within=30)
+            await world.more_passes("Device", 2)
             await asyncio.to_thread(plane.start_api_server)
             await world.holds(lambda: camera.journal.operations["ReplaceServerCertificateAssignment"] == 2, within=60)
             await world.ready("gate", within=30)
@@ -152,6 +150,7 @@ async def _shown(operator: Operator) -> set[str]:
     return set(re.findall(r'devicecert_device_reachable\{[^}]*name="([^"]+)"', text))
 
 
+@pytest.mark.both_forms
 async def test_what_a_watch_never_told_is_noticed_by_a_round_of_lists(world: World) -> None:
     await world.one_camera()
     app = world.app
@@ -179,9 +178,7 @@ async def test_a_role_that_was_lost_for_a_while_is_survived(helm: Helm, tmp_path
             camera = await world.one_camera()
             await world.kubectl("delete", "clusterrolebinding", "operator")
             await camera.move(world.address(9))
-            memory = next(iter(world.app.tools.memory.devices.values()))
-            passes = memory.passes
-            await world.holds(lambda: memory.passes >= passes + 2, within=30)
+            await world.more_passes("Device", 2)
             assert camera.journal.operations["ReplaceServerCertificateAssignment"] == 1
             await world.kubectl(*BIND)
             await world.holds(lambda: camera.journal.operations["ReplaceServerCertificateAssignment"] == 2, within=60)

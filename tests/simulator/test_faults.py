@@ -85,6 +85,15 @@ async def test_stored_not_served(camera: SimulatedDevice) -> None:
     assert await served(camera) == factory
 
 
+async def test_quotes_request(camera: SimulatedDevice) -> None:
+    camera.faults.set(Fault.QUOTES_REQUEST, 1)
+    client = Client(camera.address)
+    refused = await client.call(TAS, "UploadPassphrase", "<p:Passphrase>open sesame</p:Passphrase>")
+    assert refused.status == 500
+    assert "open sesame" in refused.text("Text") and "response=" in refused.text("Text")
+    assert (await client.call(TDS, "GetDeviceInformation")).status == 200
+
+
 async def test_needs_reboot(camera: SimulatedDevice) -> None:
     camera.faults.set(Fault.NEEDS_REBOOT)
     factory = await served(camera)

@@ -44,11 +44,11 @@ class AccountWorld(World):
     """The tests look at the cluster as admin; the operator does not."""
 
     def __init__(self, plane: ControlPlane, namespace: str, account: Account, lease: dict[str, str]) -> None:
-        super().__init__(plane, namespace, account.kubeconfig)
-        self._settings = {"namespaces": account.watched, **lease}
+        super().__init__(plane, namespace, account.kubeconfig, account.watched)
+        self._lease = lease
 
     async def start_operator(self, **settings: Any) -> App:
-        return await super().start_operator(**{**self._settings, **settings})
+        return await super().start_operator(**{**self._lease, **settings})
 
 
 def install(helm: Helm, plane: ControlPlane, folder: Path, name: str, watched: tuple[str, ...] = ()) -> Account:

@@ -82,8 +82,16 @@ _SHARED = pytest.StashKey[SharedPlane]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """One of ours."""
+    """Ours."""
     parser.addoption("--audit-log", type=Path, help="keep here what service accounts asked of the run's control plane")
+    wide = "operators of stories have the chart's rights for the whole cluster, and watch it: one story after another"
+    parser.addoption("--cluster-wide", action="store_true", help=wide)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """An operator that watches everything would meet the devices of other workers' stories."""
+    if config.option.cluster_wide and getattr(config.option, "numprocesses", None):
+        raise pytest.UsageError("--cluster-wide runs one story after another: leave out -n")
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:

@@ -9,7 +9,9 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 from tests.support.world import World
 
@@ -19,16 +21,19 @@ LASTS = 3.0  # seconds; a shorter one is no test of a machine under load
 
 
 class Operator:
-    """One process. name: what its identity in the Lease begins with."""
+    """One process. name: what its identity in the Lease begins with. ahead: its clock, of ours, in seconds. options: of
+    `devicecert run`."""
 
-    def __init__(self, world: World, name: str, **settings: str) -> None:
+    def __init__(
+        self, world: World, name: str, ahead: float = 0, options: tuple[str, ...] = (), **settings: str
+    ) -> None:
         self.name = name
         self.port = _free_port()
         self.log = world.folder / f"{name}.log"
         environment = os.environ | {
             "KUBECONFIG": str(world.kubeconfig),
-            "PYTHONPATH": str(ROOT / "operator"),
-            "DEVICECERT_NAMESPACES": world.namespace,
+            "PYTHONPATH": f"{ROOT / 'operator'}:{ROOT}",
+            "DEVICECERT_NAMESPACES": ",".join(world.watched),
             "DEVICECERT_LEASE_NAME": LEASE,
             "DEVICECERT_LEASE_NAMESPACE": world.namespace,
             "DEVICECERT_LEASE_DURATION": str(LASTS),
@@ -36,9 +41,10 @@ class Operator:
             "DEVICECERT_METRICS_PORT": str(self.port),
             **settings,
         }
+        program = ["tests.support.skewed", str(ahead)] if ahead else ["device_cert_operator"]
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "device_cert_operator", "run", "--log-format", "json"],
+                [sys.executable, "-m", *program, "run", "--log-format", "json", *options],
                 env=environment,
                 stdout=log,
                 stderr=log,
@@ -68,11 +74,18 @@ class Operator:
 
 
 class Operators:
-    """`async with Operators(world, "a", "b") as all`."""
+    """`async with Operators(world, "a", "b") as all`. ahead: the clocks of some, of ours, in seconds."""
 
-    def __init__(self, world: World, *names: str) -> None:
+    def __init__(self, world: World, *names: str, ahead: Mapping[str, float] = MappingProxyType({})) -> None:
         self.world = world
-        self.all = {name: Operator(world, name) for name in names}
+        self.ahead = ahead
+        self.all: dict[str, Operator] = {}
+        for name in names:
+            self.start(name)
+
+    def start(self, name: str) -> None:
+        """Start one, or one that ended once more."""
+        self.all[name] = Operator(self.world, name, self.ahead.get(name, 0))
 
     async def __aenter__(self) -> "Operators":
         return self

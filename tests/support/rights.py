@@ -1,8 +1,9 @@
 """Every story's operator under the chart's ServiceAccount, and what all of them together asked for.
 
-A namespace is admitted with the Roles that the chart renders for `watchNamespaces`. The run's control plane writes down
-what those accounts ask of it: `pytest --audit-log FILE` keeps that, and `python -m tests.support.rights FILE` compares
-it with the Roles: nothing was refused, and nothing is granted that no story used.
+A namespace is admitted with the Roles that the chart renders for `watchNamespaces`; with `--cluster-wide` with its
+ClusterRole, and the operators watch all namespaces, so that one story runs after another. The run's control plane
+writes down what those accounts ask of it: `pytest --audit-log FILE` keeps that, and `python -m tests.support.rights
+FILE` compares it with the Roles: nothing was refused, and nothing is granted that no story used.
 """
 
 import argparse
@@ -18,49 +19,59 @@ import yaml
 
 from local_control_plane.build import ensure
 from local_control_plane.plane import ControlPlane, wait_for, write_user_kubeconfig
-from tests.support.account import Right, refused, right, rights_in, rules_for
+from tests.support.account import Account, Right, refused, right, rights_in, rules_for
 from tests.support.control_plane import kubectl, try_kubectl
 from tests.support.helm import Helm
 
 NAME = "operator"  # of release, account and Lease
 _SOMEWHERE = "the-namespace"
-_KINDS = {"ServiceAccount", "Role", "RoleBinding"}
+_KINDS = {"ServiceAccount", "Role", "RoleBinding", "ClusterRole", "ClusterRoleBinding"}
 
 
 class Chart:
-    """The chart's account for one namespace, rendered once."""
+    """The chart's account, rendered once: for one namespace, or for the whole cluster."""
 
-    def __init__(self, helm: Helm) -> None:
-        values = {"crds": {"enabled": False}, "fullnameOverride": NAME, "watchNamespaces": [_SOMEWHERE]}
+    def __init__(self, helm: Helm, *, cluster_wide: bool = False) -> None:
+        self.cluster_wide = cluster_wide
+        values = {
+            "crds": {"enabled": False},
+            "fullnameOverride": NAME,
+            "watchNamespaces": [] if cluster_wide else [_SOMEWHERE],
+            "rbac": {"aggregateClusterRoles": False},
+        }
         rendered = helm.objects(values, namespace=_SOMEWHERE, name=NAME)
         self.objects = [one for one in rendered if one["kind"] in _KINDS]
-        self.granted = rights_in(rules_for(NAME, self.objects))
+        self.rules = tuple(rules_for(NAME, self.objects))
+        self.granted = rights_in(self.rules)
 
-    def admit(self, plane: ControlPlane, namespace: str, folder: Path) -> Path:
-        """A kubeconfig, in this folder, of an operator that watches this namespace alone."""
+    def admit(self, plane: ControlPlane, namespace: str, folder: Path) -> Account:
+        """This namespace's operator, its kubeconfig in this folder. Cluster-wide the one before loses its rights."""
         manifests = yaml.safe_dump_all(self.objects).replace(_SOMEWHERE, namespace)
         kubectl(plane, "apply", "-f", "-", given=manifests)
         account = f"--as=system:serviceaccount:{namespace}:{NAME}"
-        may = ("-n", namespace, "auth", "can-i", "list", "devices.devicecert.io", account)
+        where = ("--all-namespaces",) if self.cluster_wide else ("--namespace", namespace)
+        may = ("auth", "can-i", "list", "devices.devicecert.io", account, *where)
         wait_for(lambda: try_kubectl(plane, *may).returncode == 0, 20, "the right of a Role just made")
         token = kubectl(plane, "-n", namespace, "create", "token", NAME, "--duration=1h").strip()
         kubeconfig = folder / "operator.kubeconfig"
         write_user_kubeconfig(plane, kubeconfig, token, namespace)
-        return kubeconfig
+        watched = () if self.cluster_wide else (namespace,)
+        return Account(NAME, namespace, kubeconfig, watched, self.rules)
 
 
 @dataclass(frozen=True)
 class Asked:
-    """What the operators of a run asked for. used: how often each right."""
+    """What the operators of a run asked for. used: how often each right. everywhere: of these, for all namespaces."""
 
     operators: int
     used: Mapping[Right, int]
     refused: list[str]
+    everywhere: int = 0
 
 
 def read(log: Path) -> Asked:
     """From an audit log, a JSON object a line (audit.k8s.io/v1)."""
-    operators, used, no = set(), Counter[Right](), []
+    operators, used, no, everywhere = set(), Counter[Right](), list[str](), 0
     with log.open() as lines:
         for line in lines:
             event = json.loads(line)
@@ -69,15 +80,18 @@ def read(log: Path) -> Asked:
                 operators.add(user)
                 used[right(event)] += 1
                 no += refused([event])
-    return Asked(len(operators), used, no)
+                everywhere += "namespace" not in event["objectRef"]
+    return Asked(len(operators), used, no, everywhere)
 
 
-def compare(asked: Asked, granted: set[Right]) -> list[str]:
+def compare(asked: Asked, granted: set[Right], *, cluster_wide: bool = False) -> list[str]:
     """What is wrong, a line each."""
     wrong = [f"refused: {one}" for one in asked.refused]
     wrong += [f"granted and never used: {' '.join(one)}" for one in sorted(granted - asked.used.keys())]
     if not asked.operators:
         wrong.append("no operator asked for anything: the stories ran as somebody else")
+    if cluster_wide != bool(asked.everywhere):
+        wrong.append(f"{asked.everywhere} requests were for all namespaces")
     return wrong
 
 
@@ -85,14 +99,17 @@ def main() -> int:
     """Compare, print, 1 when something is wrong."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("log", type=Path, help="what `pytest --audit-log` kept")
-    asked = read(parser.parse_args().log)
+    parser.add_argument("--cluster-wide", action="store_true", help="as pytest was told")
+    given = parser.parse_args()
+    asked = read(given.log)
     with tempfile.TemporaryDirectory() as home:
-        granted = Chart(Helm(ensure(["helm"])["helm"], Path(home))).granted
+        granted = Chart(Helm(ensure(["helm"])["helm"], Path(home)), cluster_wide=given.cluster_wide).granted
     told = (
-        f"{sum(asked.used.values())} requests of {asked.operators} operators under the chart's Roles: "
+        f"{sum(asked.used.values())} requests of {asked.operators} operators under the chart's "
+        f"{'ClusterRole' if given.cluster_wide else 'Roles'}: "
         f"{len(asked.refused)} refused; {len(granted & asked.used.keys())} of {len(granted)} rights used."
     )
-    wrong = compare(asked, granted)
+    wrong = compare(asked, granted, cluster_wide=given.cluster_wide)
     sys.stdout.write("\n  ".join([told, *wrong]) + "\n")
     return 1 if wrong else 0
 

@@ -35,12 +35,20 @@ Object = dict[str, Any]
 class World:
     """`async with World(plane, namespace) as world`. Everything in it ends with it.
 
-    kubeconfig: the operator's; the administrator's unless given.
+    kubeconfig: the operator's; the administrator's unless given. watched: its namespaces, empty: all; this one unless
+    given.
     """
 
-    def __init__(self, plane: ControlPlane, namespace: str, kubeconfig: Path | None = None) -> None:
+    def __init__(
+        self,
+        plane: ControlPlane,
+        namespace: str,
+        kubeconfig: Path | None = None,
+        watched: tuple[str, ...] | None = None,
+    ) -> None:
         self.plane = plane
         self.namespace = namespace
+        self.watched = (namespace,) if watched is None else watched
         self.clock = ShiftedClock()
         self.simulator = Simulator(hostility=0.0, clock=self.clock.now)
         number = next(_SUBNETS)
@@ -67,8 +75,8 @@ class World:
     # ------------------------------------------------------------------------------------------ operator
 
     async def start_operator(self, **settings: Any) -> App:
-        """Start it, watching this namespace only."""
-        given = {"namespaces": (self.namespace,), "metrics_port": 0, "workers": 8, "shutdown_within": timedelta(2)}
+        """Start it."""
+        given = {"namespaces": self.watched, "metrics_port": 0, "workers": 8, "shutdown_within": timedelta(2)}
         self._stop = asyncio.Event()
         started: asyncio.Future[App] = asyncio.get_running_loop().create_future()
         self._task = asyncio.create_task(
@@ -164,6 +172,11 @@ class World:
             for one in whole.get("status", {}).get("conditions", [])
         ]
         raise AssertionError(f"{kind}/{name} {condition} is not {status} {reason or ''}: {told}")
+
+    async def turn_given(self, name: str) -> None:
+        """Wait until the only Device of a DeviceCertificate may have revision 1."""
+        wanted = "--for=jsonpath={.status.devices[0].turn}=1"
+        await self.kubectl("wait", f"dcert/{name}", wanted, "--timeout=30s")
 
     async def ready(self, *names: str, within: float = 20) -> None:
         """Wait until these DeviceCertificates and Devices are Ready."""

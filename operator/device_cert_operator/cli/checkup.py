@@ -14,7 +14,17 @@ from device_cert_operator.core.steps import Rest, State
 from device_cert_operator.errors import ClusterError, InvalidSpec, MissingReference
 from device_cert_operator.kube.cache import Cache
 from device_cert_operator.kube.client import Requests, own_namespace
-from device_cert_operator.kube.examine import NEEDED, Right, fields_of, lease_rights, may, read_definition, schema_of
+from device_cert_operator.kube.examine import (
+    FOR_CERT_MANAGER,
+    NEEDED,
+    Right,
+    fields_of,
+    has_cert_manager,
+    lease_rights,
+    may,
+    read_definition,
+    schema_of,
+)
 from device_cert_operator.kube.lease import KubeLease
 from device_cert_operator.reconcile.observe import observe
 from device_cert_operator.reconcile.tools import Tools, held_if_all_are
@@ -92,16 +102,36 @@ def _some(names: list[str]) -> str:
 async def check_rights(patient: Patient) -> Result:
     """Everything that the operator does is allowed where it watches."""
     settings = patient.settings
-    refused: list[str] = []
-    for namespace in settings.namespaces or ("",):
-        refused += await _refused(patient, NEEDED, namespace)
+    refused = await _refused_where_watched(patient, NEEDED)
     if settings.lease_name:
         refused += await _refused(patient, lease_rights(settings.lease_name), lease_place(settings))
-    who = f"ServiceAccount {'/'.join(patient.account)}" if patient.account else "You"
     if refused:
-        told = f"{who} may not {_some(refused)}: compare the Role with that of the chart."
+        told = f"{_who(patient)} may not {_some(refused)}: compare the Role with that of the chart."
         return Result("Rights", Level.PROBLEM, told)
-    return Result("Rights", Level.OK, f"{who} may do all that the operator does.")
+    return Result("Rights", Level.OK, f"{_who(patient)} may do all that the operator does.")
+
+
+async def check_cert_manager(patient: Patient) -> list[Result]:
+    """Where there is cert-manager, whether it may be asked; that it may not can be what is wanted."""
+    if not await has_cert_manager(patient.requests):
+        return []
+    if refused := await _refused_where_watched(patient, FOR_CERT_MANAGER):
+        told = (
+            f"{_who(patient)} may not {_some(refused)}: for issuers of cert-manager set the chart's rbac.certManager."
+        )
+        return [Result("cert-manager", Level.WARNING, told)]
+    return [Result("cert-manager", Level.OK, f"{_who(patient)} may ask it for certificates.")]
+
+
+def _who(patient: Patient) -> str:
+    return f"ServiceAccount {'/'.join(patient.account)}" if patient.account else "You"
+
+
+async def _refused_where_watched(patient: Patient, rights: tuple[Right, ...]) -> list[str]:
+    refused: list[str] = []
+    for namespace in patient.settings.namespaces or ("",):
+        refused += await _refused(patient, rights, namespace)
+    return refused
 
 
 async def _refused(patient: Patient, rights: tuple[Right, ...], namespace: str) -> list[str]:

@@ -14,6 +14,7 @@ from device_cert_operator.cli.checkup import (
     Patient,
     Result,
     as_far_as_possible,
+    check_cert_manager,
     check_clock,
     check_definitions,
     check_device,
@@ -43,7 +44,7 @@ _MARKS = {Level.OK: ("✓", "green"), Level.WARNING: ("!", "yellow"), Level.PROB
 def doctor(
     device: str | None, kubeconfig: str | None, namespace: str, service_account: str | None, output: str
 ) -> None:
-    """Look whether the operator can work: CRDs, rights, clock, Lease, leftovers. Changes nothing.
+    """Look whether the operator can work: CRDs, rights, cert-manager, clock, Lease, leftovers. Changes nothing.
 
     DEVICE (or NAMESPACE/DEVICE): shake hands with it as well, and tell what the operator would do next, without a
     log-in. Settings are read from DEVICECERT_… as the operator reads them.
@@ -98,6 +99,7 @@ async def _examine(
         results = [check_clock(patient)]
         results += await _attempt("CRDs", lambda: check_definitions(patient))
         results += await _attempt("Rights", lambda: _one(check_rights(patient)))
+        results += await _attempt("cert-manager", lambda: check_cert_manager(patient))
         results += await _attempt("Lease", lambda: _one(check_lease(patient, _store(patient))))
         try:
             await app.lister.fill()

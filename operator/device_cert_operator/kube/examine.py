@@ -40,6 +40,8 @@ NEEDED = (
     Right("", "configmaps", ("get", "list", "watch", "create", "patch", "delete")),
     Right("", "events", ("create",)),
 )
+# only where there is cert-manager
+FOR_CERT_MANAGER = (Right("cert-manager.io", "certificaterequests", ("get", "list", "create", "delete")),)
 
 
 def lease_rights(name: str) -> tuple[Right, ...]:
@@ -54,6 +56,15 @@ async def read_definition(requests: Requests, plural: str) -> Object | None:
         return await requests.call("GET", f"{DEFINITIONS}/{plural}.{GROUP}")
     except NotFound:
         return None
+
+
+async def has_cert_manager(requests: Requests) -> bool:
+    """Whether this cluster has CertificateRequests. Raises ClusterError."""
+    try:
+        found = await requests.call("GET", "/apis/cert-manager.io/v1")
+    except NotFound:
+        return False
+    return any(one["name"] == "certificaterequests" for one in found.get("resources") or ())
 
 
 def schema_of(definition: Object) -> dict[str, Any]:

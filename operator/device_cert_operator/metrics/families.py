@@ -22,7 +22,7 @@ class Per(StrEnum):
     CONDITION = "one a condition that is False: none for an object that is well"
     HELD = "one an object that is held: usually none"
     KIND = "one a kind: 3"
-    KIND_RESULT = "one a kind and result that occurred: a result is `ok`, `bug` or a reason"
+    KIND_RESULT = "one a kind and result that occurred: a result is `ok`, `bug`, `cut-short` or a reason"
     OPERATION = "one a driver and operation that occurred: some 20 a driver"
     OPERATION_RESULT = "one a driver, operation and result that occurred: a result is `ok`, `error` or a reason"
 

@@ -37,12 +37,21 @@ async def answer(device: "OnvifDevice", request: web.BaseRequest) -> web.StreamR
         if (refused := _refusal(device, request, asked)) is not None:
             device.journal.turned_away(asked.operation)
             return refused
+        if changes_something(asked.operation) and device.faults.strikes(Fault.QUOTES_REQUEST):
+            device.journal.note(asked.operation, ok=False)
+            raise SoapFault("Receiver", text=quoted(request, asked))
         done = await _carried_out(device, asked, operation)
         if device.faults.by_chance() and device.faults.coin():
             return dropped(request)  # it was done, and nobody is told
         return _reply(done)
     except SoapFault as error:
         return _reply(fault(error), status=400 if error.codes[0] == "Sender" else 500)
+
+
+def quoted(request: web.BaseRequest, asked: Request) -> str:
+    """The request in words: its texts, then the end of its log-in."""
+    login = request.headers.get("Authorization", "")
+    return " ".join([asked.operation, *(str(one) for one in asked.body.itertext()), login[login.find("response=") :]])
 
 
 def _operation(device: "OnvifDevice", asked: Request) -> Operation | None:

@@ -20,6 +20,7 @@ from device_cert_operator.errors import (
     ProtocolViolation,
     Unsupported,
 )
+from device_cert_operator.net.words import without_secrets
 from device_cert_operator.reasons import Reason
 
 _MOST_LISTED = 64
@@ -246,7 +247,7 @@ def _without_a_word(status: int, message: str) -> DeviceError | Unsupported:
 def _refusal(reply: Reply) -> tuple[str, str]:
     try:
         page = read_page(reply, "a refusal")
-        return _shown(_text(page, "error"))[:40], _shown(_text(page, "message"))
+        return _shown(_text(page, "error"))[:40], _shown(without_secrets(_text(page, "message")))
     except ProtocolViolation:
         return "", ""
 

@@ -13,6 +13,7 @@ from lxml import etree
 
 from device_cert_operator.core.exchange import UsernameToken
 from device_cert_operator.errors import DeviceRefused, OperatorError, ProtocolViolation, Retry, Unsupported
+from device_cert_operator.net.words import without_secrets
 from device_cert_operator.reasons import Reason
 
 Element = etree._Element
@@ -143,7 +144,7 @@ def parse_body(data: bytes, operation: str) -> Element:
 def error_of(fault: Element, operation: str) -> OperatorError:
     """A fault as the error that says who can help (ONVIF Core Specification 26.06, 5.6.2)."""
     codes = _codes_of(fault)
-    words = safe(text(fault, "Reason", "Text") or "")
+    words = safe(without_secrets(text(fault, "Reason", "Text") or ""))
     message = f"{operation}: the device says {'/'.join(codes) or 'Fault'}" + (f" ({words})" if words else "")
     if "ActionNotSupported" in codes:
         return Unsupported(f"{message}: it cannot do this")
@@ -250,4 +251,4 @@ def safe(words: str) -> str:
 
 def excerpt(data: bytes) -> str:
     """The beginning of what is no answer, safe to show."""
-    return repr(safe(data[:_EXCERPT].decode("utf-8", "replace"))[:80])
+    return repr(safe(without_secrets(data[: 4 * _EXCERPT].decode("utf-8", "replace")))[:80])
