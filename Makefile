@@ -51,9 +51,9 @@ test: programs-are-here image-programs-are-here lint ## Everything: lint, units,
 	@$(BIN)/coverage run -m pytest -q tests/core
 	@$(BIN)/coverage report
 	@$(BIN)/python -m pytest -q -n 2 --dist worksteal -m "not cluster and not browser and not image" --ignore tests/core
-	@$(BIN)/python -m pytest -q -n 4 --dist worksteal -m "cluster and not image" --audit-log .audit.jsonl
+	@$(BIN)/python -m pytest -q -n 4 --dist worksteal -m "cluster and not image" --audit-log=.audit.jsonl
 	@$(BIN)/python -m tests.support.rights .audit.jsonl
-	@$(BIN)/python -m pytest -q -m both_forms --cluster-wide --audit-log .audit-wide.jsonl tests/scenarios
+	@$(BIN)/python -m pytest -q -m both_forms --cluster-wide --audit-log=.audit-wide.jsonl tests/scenarios
 	@$(BIN)/python -m tests.support.rights --cluster-wide .audit-wide.jsonl
 	@$(BIN)/python -m pytest -q -m "browser and not cluster"
 	@if [ "$$(id -u)" = 0 ]; then $(MAKE) --no-print-directory test-image; \

@@ -2,7 +2,7 @@
 
 A namespace is admitted with the Roles that the chart renders for `watchNamespaces`; with `--cluster-wide` with its
 ClusterRole, and the operators watch all namespaces, so that one story runs after another. The run's control plane
-writes down what those accounts ask of it: `pytest --audit-log FILE` keeps that, and `python -m tests.support.rights
+writes down what those accounts ask of it: `pytest --audit-log=FILE` keeps that, and `python -m tests.support.rights
 FILE` compares it with the Roles: nothing was refused, and nothing is granted that no story used.
 """
 
