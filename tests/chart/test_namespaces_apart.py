@@ -149,14 +149,14 @@ ATTEMPTS: dict[str, Attempt] = {
     "Device.connection.caRef of a ConfigMap": Attempt(
         ("connection", "caRef"),
         _verified("ConfigMap"),
-        ("dev", "Identified", "IdentityUnconfirmed"),
+        ("dev", "Identified", "ConfigMapMissing"),
         ("login",),
         asked="configmaps/bundle",
     ),
     "Device.connection.caRef of a Secret": Attempt(
         ("connection", "caRef"),
         _verified("Secret"),
-        ("dev", "Identified", "IdentityUnconfirmed"),
+        ("dev", "Identified", "ConfigMapMissing"),
         ("login",),
         asked="secrets/bundle",
     ),

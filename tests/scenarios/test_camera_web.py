@@ -10,13 +10,13 @@ from tests.support.outside_ca import OutsideCA
 from tests.support.world import HTTP, World
 
 
-async def one_camera(world: World, **spec: object) -> SimulatedDevice:
+async def one_camera(world: World, within: float = 20, **spec: object) -> SimulatedDevice:
     camera = await world.camera("gate", kind=Kind.FIRMWARE_CA, **spec)
     await world.credentials()
     await world.authority()
     await world.apply(world.device("gate", driver="camera-web"), world.certificate("gate"))
     await world.start_operator()
-    await world.ready("gate")
+    await world.ready("gate", within=within)
     return camera
 
 
@@ -141,7 +141,7 @@ async def test_a_restart_between_a_destroying_request_and_its_signature_is_told_
 
 
 async def test_small_troubles_of_every_kind_do_not_stop_it(world: World) -> None:
-    camera = await one_camera(world, hostility=0.15, seed=7, web_restart_for=0.2)
+    camera = await one_camera(world, within=90, hostility=0.15, seed=7, web_restart_for=0.2)
     await world.becomes_trusted(camera, within=20)
     assert camera.counters.overlapping_changes == 0
     assert camera.counters.logins_refused == 0

@@ -9,7 +9,7 @@ import pytest
 
 from device_cert_operator.core.certificate_model import Issue, IssueForCSR
 from device_cert_operator.core.steps import Activate, BeginRollBack, Install, MakeDeviceCSR, Reboot
-from device_cert_operator.errors import Conflict
+from device_cert_operator.errors import ClusterError, Conflict
 from device_cert_operator.reconcile import certificate as certificate_story
 from device_cert_operator.reconcile import device as device_story
 from device_simulator import Fault, SimulatedDevice
@@ -187,8 +187,14 @@ async def test_nothing_is_issued_for_what_was_changed_meanwhile(
 
 
 async def gone_away(world: World) -> None:
-    """Nothing that is asked of the API server is answered well."""
-    await world.kubectl("delete", "rolebinding", "--all")
+    """Nothing that is asked of the API server about a Device is answered any more."""
+
+    async def away(*_: object) -> None:
+        raise ClusterError("the API server does not answer")
+
+    assert world.app is not None
+    cluster: Any = world.app.tools.cluster
+    cluster.get_device = cluster.write_device_status = away
 
 
 @pytest.mark.parametrize(
@@ -200,7 +206,7 @@ async def gone_away(world: World) -> None:
         lambda world: patched(world, "dev", {"metadata": {"annotations": {"devicecert.io/paused": "true"}}}),
         gone_away,
     ],
-    ids=["deleted", "replaced", "certificate-deleted", "paused", "without-rights"],
+    ids=["deleted", "replaced", "certificate-deleted", "paused", "api-server-away"],
 )
 @pytest.mark.parametrize("driver", ["onvif", "camera-web"])
 async def test_a_certificate_that_cannot_be_served_is_taken_back_whatever_became_of_the_objects(
