@@ -22,7 +22,7 @@ from device_cert_operator.core.schedule import backoff_for
 from device_cert_operator.core.situation import Assignment, CSRWanted, FirmwareWanted, Situation
 from device_cert_operator.core.status import OwnerRef
 from device_cert_operator.core.verdict import Verdict, judge
-from device_cert_operator.errors import InvalidSpec, OperatorError
+from device_cert_operator.errors import ClusterError, InvalidSpec, OperatorError
 from device_cert_operator.kube.csrs import csr_name
 from device_cert_operator.kube.views import DEVICE_UID, CertificateView, DeviceView
 from device_cert_operator.pki.verify import links
@@ -198,6 +198,8 @@ async def _recognise(
         vouched, unreadable = False, error
     recognition = identity.recognise(desired, visit.status, _given(visit), served, others, vouched, by_firmware)
     if unreadable is not None and recognition.reason is Reason.IDENTITY_UNCONFIRMED:
+        if isinstance(unreadable, ClusterError):
+            raise unreadable  # who is there cannot be told now: the pass is tried again soon
         return identity.not_vouched_for(unreadable)
     unknown = not recognition.may_log_in and not others
     if unknown and _may_be_plain(visit):
