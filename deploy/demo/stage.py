@@ -17,8 +17,8 @@ from typing import Any
 from local_control_plane import ControlPlane, ExistingCluster, use_or_start
 from local_control_plane.processes import free_ports
 
-HERE = Path(__file__).resolve().parent
-ROOT = HERE.parents[1]
+ROOT = Path(__file__).resolve().parents[2]
+MANIFESTS = ROOT / "deploy" / "examples" / "demo"
 DEVICECERT = [sys.executable, "-m", "device_cert_operator"]
 HTTPS, HTTP = 8443, 8080
 COLOUR = {"ok": "\033[32m", "no": "\033[31m", "dim": "\033[2m", "head": "\033[1m", "": "\033[0m"}
@@ -141,8 +141,8 @@ class Stage:
         return run(*DEVICECERT, *arguments, env=self.env)
 
     def apply(self, manifests: str) -> None:
-        """A file of this folder."""
-        self.kubectl("apply", "-f", str(HERE / manifests))
+        """A file of deploy/examples/demo."""
+        self.kubectl("apply", "-f", str(MANIFESTS / manifests))
 
     def get(self, kind: str, name: str) -> Object:
         """One object."""
