@@ -103,6 +103,16 @@ STEPS: list[tuple[str, AuthoritySituation, object]] = [
     ("there is none yet", situation(status=AuthorityStatus(0), current=MISSING), MakeRoot()),
     ("it was made", situation(status=AuthorityStatus(0)), RememberRoot(Origin.MADE, SHAPE.digest)),
     (
+        "of what it was made is found again",
+        situation(status=replace(KNOWN, shape=None), current=replace(FOUND, shape=OTHER.digest)),
+        RememberRoot(Origin.MADE, OTHER.digest),
+    ),
+    (
+        "that it was adopted as well",
+        situation(status=replace(KNOWN, origin=None), current=replace(FOUND, ours=False, shape=None)),
+        RememberRoot(Origin.ADOPTED, SHAPE.digest),
+    ),
+    (
         "it was there before",
         situation(status=AuthorityStatus(0), current=replace(FOUND, ours=False, shape=None)),
         RememberRoot(Origin.ADOPTED, SHAPE.digest),

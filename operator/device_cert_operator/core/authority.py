@@ -153,6 +153,18 @@ def _no_root_yet(s: AuthoritySituation) -> MakeRoot | RememberRoot | Rest | None
         return MakeRoot()
     if s.current.problem is not None:
         return Rest(State.HELD, s.current.problem.reason, s.current.problem.message)
+    return _as_it_is(s)
+
+
+def _half_remembered(s: AuthoritySituation) -> RememberRoot | None:
+    """An older version, or somebody, left out where the root is from and of what: no edit would ever be told of it."""
+    known = s.status.certificate
+    whole = s.status.shape is not None and s.status.origin is not None
+    same = known is not None and known.fingerprint == s.current.fingerprint
+    return _as_it_is(s) if same and not whole and s.rotation is None else None
+
+
+def _as_it_is(s: AuthoritySituation) -> RememberRoot:
     if s.current.ours:
         return RememberRoot(Origin.MADE, s.current.shape or s.desired.shape.digest)
     return RememberRoot(Origin.ADOPTED, s.desired.shape.digest)
@@ -314,6 +326,7 @@ CHOICES: tuple[Callable[[AuthoritySituation], AuthorityStep | Rest | None], ...]
     _paused,
     _first_requests,
     _no_root_yet,
+    _half_remembered,
     _finish,
     _root_is_not_ours,
     _publish,

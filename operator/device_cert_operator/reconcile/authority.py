@@ -127,10 +127,12 @@ async def _confirm(this: Look) -> None:
 
 
 async def _remember(this: Look, s: AuthoritySituation, origin: Origin, shape: str) -> None:
-    facts = s.current.facts
+    facts, news = s.current.facts, this.status.certificate is None
     if facts is None:
         return
     await this.save(replace(this.status, certificate=served_status(facts), origin=origin, shape=shape))
+    if not news:
+        return
     if origin is Origin.MADE:
         this.tell("Normal", Reason.AUTHORITY_MADE, f"The root {facts.subject} was made.")
         return
