@@ -94,6 +94,16 @@ HAS = replace(FIT, members=(member(secure="True", state=RevisionState(installed=
 TURN = MemberStatus("gate", 1, NOW - timedelta(minutes=1))
 
 
+def stalled_by(reason: Reason, **more: Any) -> Member:
+    """Somebody has to act, for this reason."""
+    stalled = Condition("Stalled", "True", reason, "Act.", 1, NOW)
+    return member(told=(*conditions(Identified="True", Secure="False"), stalled), **more)
+
+
+OBSERVED = replace(FIT, members=(stalled_by(Reason.OBSERVE_ONLY),))
+BADLY_SERVED = replace(FIT, members=(stalled_by(Reason.KEY_TYPE_NOT_IN_BROWSERS),))
+
+
 def given_turn(s: CertificateSituation, *turns: MemberStatus) -> CertificateSituation:
     return replace(s, status=replace(s.status, members=turns))
 
@@ -401,6 +411,8 @@ def test_everything_is_well() -> None:
         (given_turn(replace(HAS, revisions=(OLD, NEW)), TURN), None, "Installed", ("False", Reason.RENEWING)),
         (replace(look(), members=()), None, "Secure", ("Unknown", Reason.DEVICE_MISSING)),
         (TWO, None, "Ready", ("False", Reason.ISSUER_MISMATCH)),
+        (given_turn(OBSERVED, TURN), None, "Stalled", ("True", Reason.OBSERVE_ONLY)),
+        (given_turn(BADLY_SERVED, TURN), None, "Secure", ("False", Reason.ISSUER_MISMATCH)),
     ],
 )
 def test_what_is_told(s: CertificateSituation, failure: Any, kind: str, claim: tuple[str, Reason]) -> None:

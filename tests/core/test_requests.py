@@ -52,7 +52,7 @@ from device_cert_operator.core.steps import Rest, State
 from device_cert_operator.core.wanted import choose_key_type, input_hash, wanted_names, why_issue
 from device_cert_operator.errors import IssuanceDenied, UnacceptableCertificate
 from device_cert_operator.reasons import Reason
-from tests.core.test_certificate import CA, member
+from tests.core.test_certificate import CA, member, stalled_by
 from tests.support.situations import NOW, certificate, facts, revision
 
 EXTERNAL = ExternalIssuer(Reference("ConfigMap", "gate-signed", "tls.crt"))
@@ -98,6 +98,7 @@ def known(s: CertificateSituation, **more: Any) -> CertificateSituation:
 
 
 REQUESTED = asked(look())
+OBSERVED = replace(REQUESTED, members=(stalled_by(Reason.OBSERVE_ONLY, capabilities=MAKES),))
 KNOWN = known(look())
 BY_OPERATOR = wish(source=KeySource.OPERATOR)
 BY_OWN_CA = look(certificate(key_source=KeySource.DEVICE))
@@ -152,6 +153,7 @@ def test_a_request_goes_its_way(sentence: str, s: CertificateSituation, step: ob
     ("sentence", "s", "state", "reason", "words"),
     [
         ("the device makes it", REQUESTED, State.WAITING, Reason.WAITING_FOR_CSR, "Device gate"),
+        ("one that may not be changed makes none", OBSERVED, State.HELD, Reason.OBSERVE_ONLY, "Act."),
         (
             "another device made one before",
             replace(REQUESTED, csr=replace(THERE, device_uid="uid-before")),

@@ -29,6 +29,7 @@ from device_cert_operator.core.model import (
     DeviceIdentity,
     IdentityPins,
     Inventory,
+    Management,
     Names,
     ObjectKey,
     OnKeyChange,
@@ -386,6 +387,32 @@ READY = Condition("Ready", "True", "Ready", "", 1, NOW)
 )
 def test_what_a_device_says_of_itself(s: Situation, kind: str, wanted: tuple[str, Reason]) -> None:
     assert said(s)[kind] == wanted
+
+
+EXPIRED = situation(verdict=Verdict((Fault(Reason.CERTIFICATE_EXPIRED, "old.", ALL),)), report=report())
+FAST = situation(report=report(clock=ClockReading(ClockSource.MANUAL, timedelta(hours=1))))
+
+
+@pytest.mark.parametrize(
+    ("s", "words"),
+    [
+        (EXPIRED, "old. Only a change would close that; {} forbids it."),
+        (FAST, "The device's clock is 60 min ahead of the operator's. The next step would be SetClock; {} forbids it."),
+    ],
+)
+@pytest.mark.parametrize("by", ["the operator's dry run", "spec.management: Observe"])
+def test_a_gap_that_may_not_be_closed_waits_for_a_person(s: Situation, words: str, by: str) -> None:
+    held = replace(s, dry_run=True) if "dry" in by else replace(s, desired=desired(management=Management.OBSERVE))
+    found = {one.type: one for one in claims(held, decide(held))}
+    assert (found["Ready"].reason, found["Ready"].message) == (Reason.OBSERVE_ONLY, words.format(by))
+    assert (found["Stalled"].status, found["Reconciling"].status) == ("True", "False")
+    own = found["Secure" if s is EXPIRED else "ClockInSync"]
+    assert own.reason in {Reason.CERTIFICATE_EXPIRED, Reason.CLOCK_OFF}, "what is wrong is told as well"
+
+
+def test_what_passes_by_itself_is_waited_for_by_one_who_only_looks_too() -> None:
+    assert said(situation(dry_run=True))["Ready"] == ("False", Reason.NOT_LOGGED_IN)
+    assert said(replace(WELL_SITUATION, dry_run=True))["Ready"] == ("True", Reason.READY)
 
 
 def test_a_moved_device_names_its_declared_address() -> None:

@@ -197,6 +197,7 @@ async def test_a_camera_whose_own_certificate_names_its_last_address_is_given_on
     await world.start_operator()
     told = await world.until("dev", "gate", "Secure", "False", "IssuerMismatch")
     assert "is self-signed" in told["message"]
+    await world.until("dev", "gate", "Stalled", "True", "ObserveOnly")
     served = (await world.get("dev", "gate"))["status"]["served"]
     assert served["ipAddresses"] == [world.address(9)]
     await world.apply(world.device("gate"))

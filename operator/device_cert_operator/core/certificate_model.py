@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from device_cert_operator.core.authority_model import AllowedNames
-from device_cert_operator.core.conditions import status_of
+from device_cert_operator.core.conditions import find, status_of
 from device_cert_operator.core.model import (
     AddressPolicy,
     DesiredCertificate,
@@ -51,6 +51,15 @@ class Member:
         parts = ("Reachable", "Identified", "Authenticated")
         off = self.desired is None or self.desired.paused
         return self.stalled and (off or any(status_of(self.status.conditions, part) == "False" for part in parts))
+
+    @property
+    def standstill(self) -> tuple[Reason, str] | None:
+        """Why nothing that a DeviceCertificate wants is done with the device before a person acts, if so."""
+        told = find(self.status.conditions, "Stalled")
+        if told is None or told.status != "True" or told.reason not in set(Reason):
+            return None
+        stands = self.beyond_help or told.reason == Reason.OBSERVE_ONLY
+        return (Reason(told.reason), told.message) if stands else None
 
     @property
     def secure(self) -> bool:

@@ -168,7 +168,7 @@ def clock_is_off(s: Situation) -> Finding | None:
         )
     if SetClock in s.done:
         return note("ClockInSync", Reason.CLOCK_OFF, f"{told} although it was just set.")
-    return to_do("ClockInSync", Reason.CLOCK_OFF, f"{told}; it is being set.", SetClock())
+    return to_do("ClockInSync", Reason.CLOCK_OFF, f"{told}.", SetClock())
 
 
 def reboot_is_requested(s: Situation) -> Finding | None:
@@ -190,7 +190,7 @@ def https_is_not_enabled(s: Situation) -> Finding | None:
         return blocked("Secure", Reason.HTTPS_OFF, "HTTPS is off on the device, and spec.https.ensureEnabled is false.")
     if EnableHTTPS in s.done:
         return waiting("Secure", Reason.DEVICE_RESTARTING, "HTTPS was switched on and is not up yet.")
-    return to_do("Secure", Reason.HTTPS_OFF, "HTTPS is off; it is being switched on.", EnableHTTPS())
+    return to_do("Secure", Reason.HTTPS_OFF, "HTTPS is off on the device.", EnableHTTPS())
 
 
 def device_is_elsewhere(s: Situation) -> Finding | None:

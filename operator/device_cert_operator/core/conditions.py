@@ -66,6 +66,27 @@ WELL = frozenset(
     }
 )
 
+# what is wrong with the certificate that is served: it comes right by another one
+CLOSED_BY_A_CHANGE = frozenset(
+    {
+        Reason.ADDRESS_NOT_IN_CERTIFICATE,
+        Reason.NAME_ONLY_IN_COMMON_NAME,
+        Reason.CERTIFICATE_EXPIRED,
+        Reason.CERTIFICATE_NOT_YET_VALID,
+        Reason.ISSUER_MISMATCH,
+        Reason.CHAIN_INCOMPLETE,
+        Reason.SIGNATURE_INVALID,
+        Reason.NOT_FOR_SERVERS,
+        Reason.KEY_USAGE_UNFIT,
+        Reason.KEY_TYPE_NOT_IN_BROWSERS,
+        Reason.WEAK_KEY,
+        Reason.WEAK_SIGNATURE,
+        Reason.NAME_CONSTRAINED,
+        Reason.EMPTY_SUBJECT_SAN_NOT_CRITICAL,
+        Reason.CERTIFICATE_UNREADABLE,
+    }
+)
+
 RECONCILING = frozenset(
     {
         Reason.NOT_CHECKED,
@@ -95,21 +116,6 @@ RECONCILING = frozenset(
         Reason.CLOCK_UNREAD,
         Reason.PROTOCOL_VIOLATION,
         Reason.ISSUER_UNAVAILABLE,
-        Reason.ADDRESS_NOT_IN_CERTIFICATE,
-        Reason.NAME_ONLY_IN_COMMON_NAME,
-        Reason.CERTIFICATE_EXPIRED,
-        Reason.CERTIFICATE_NOT_YET_VALID,
-        Reason.ISSUER_MISMATCH,
-        Reason.CHAIN_INCOMPLETE,
-        Reason.SIGNATURE_INVALID,
-        Reason.NOT_FOR_SERVERS,
-        Reason.KEY_USAGE_UNFIT,
-        Reason.KEY_TYPE_NOT_IN_BROWSERS,
-        Reason.WEAK_KEY,
-        Reason.WEAK_SIGNATURE,
-        Reason.NAME_CONSTRAINED,
-        Reason.EMPTY_SUBJECT_SAN_NOT_CRITICAL,
-        Reason.CERTIFICATE_UNREADABLE,
         Reason.INTERNAL_ERROR,
         Reason.DEVICE_MISSING,
         Reason.SECRET_MISSING,
@@ -117,6 +123,7 @@ RECONCILING = frozenset(
         Reason.CA_MISSING,
         Reason.AUTHORITY_MISSING,
         Reason.AUTHORITY_NOT_READY,
+        *CLOSED_BY_A_CHANGE,
     }
 )
 

@@ -1,8 +1,18 @@
 """The conditions of a Device, from one situation and its plan."""
 
-from device_cert_operator.core.conditions import Claim, kept, no, status_of, summary, unknown, yes
+from device_cert_operator.core.conditions import (
+    CLOSED_BY_A_CHANGE,
+    Claim,
+    kept,
+    no,
+    status_of,
+    summary,
+    unknown,
+    yes,
+)
 from device_cert_operator.core.decide import Plan
 from device_cert_operator.core.model import Condition, Served
+from device_cert_operator.core.policy import changes_forbidden_by
 from device_cert_operator.core.schedule import STALLED_WHEN_UNREACHABLE_FOR
 from device_cert_operator.core.situation import Situation
 from device_cert_operator.core.steps import Rest, State
@@ -39,7 +49,7 @@ def claims(s: Situation, plan: Plan) -> tuple[Claim, ...]:
     lost = away is not None and s.now - away >= STALLED_WHEN_UNREACHABLE_FOR
     lost = lost or any(finding.person for finding in plan.findings)
     at_rest = isinstance(plan.next, Rest) and plan.next.state is not State.WAITING
-    return parts + summary(_ready(parts, plan), at_rest=at_rest, stalled_early=lost)
+    return parts + summary(_observed(_ready(parts, plan), s, plan), at_rest=at_rest, stalled_early=lost)
 
 
 def _all_kinds() -> tuple[str, ...]:
@@ -135,6 +145,18 @@ def _ready(parts: tuple[Claim, ...], plan: Plan) -> Claim:
     if isinstance(plan.next, Rest) and plan.next.reason in {Reason.WAITING_FOR_WINDOW, Reason.REBOOT_NEEDED}:
         return yes("Ready", Reason.READY, plan.next.message)
     return yes("Ready", Reason.READY, "The device is as wanted.")
+
+
+def _observed(ready: Claim, s: Situation, plan: Plan) -> Claim:
+    """Where nothing may be changed, a gap that only a change closes waits for a person."""
+    by = changes_forbidden_by(s)
+    if by is None or ready.status == "True":
+        return ready
+    if isinstance(plan.next, Rest) and plan.next.reason is Reason.OBSERVE_ONLY:
+        return no("Ready", Reason.OBSERVE_ONLY, f"{ready.message} {plan.next.message}")
+    if ready.reason in CLOSED_BY_A_CHANGE:
+        return no("Ready", Reason.OBSERVE_ONLY, f"{ready.message} Only a change would close that; {by} forbids it.")
+    return ready
 
 
 def events_between(old: tuple[Condition, ...], new: tuple[Condition, ...]) -> tuple[tuple[str, str, str], ...]:

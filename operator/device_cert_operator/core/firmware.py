@@ -142,7 +142,7 @@ def _take_off(s: Situation, inventory: Inventory, message: str) -> Finding:
         if not entry.alias.startswith(alias_prefix(s.desired.key)):
             return for_a_person("Secure", Reason.ISSUER_MISMATCH, f"{message} Somebody else put it there: it stays.")
         if Activate not in s.done:
-            return to_do("Secure", Reason.ISSUER_MISMATCH, f"{message} It is taken off.", Activate(own.handle))
+            return to_do("Secure", Reason.ISSUER_MISMATCH, message, Activate(own.handle))
     return _restart(s, TAKEN_OFF, Reason.ISSUER_MISMATCH, message)
 
 
@@ -212,7 +212,7 @@ def _restart(s: Situation, cause: str, reason: Reason, message: str) -> Finding:
         return blocked("Secure", Reason.REBOOT_NEEDED, f"{message} The device has to be restarted by hand.")
     if s.report is None:
         return note("Secure", reason, message)
-    return to_do("Secure", reason, f"{message} The device is restarted, to make another.", Reboot(cause))
+    return to_do("Secure", reason, f"{message} The device makes another when it starts.", Reboot(cause))
 
 
 def revisions_are_left_over(s: Situation) -> Finding | None:

@@ -98,7 +98,10 @@ def _next_for_request(s: CertificateSituation, why: tuple[Reason, str]) -> Certi
     if s.csr is None or not csr_is_answered(request, s.csr, _device_uid(s) if by_device else ""):
         if not by_device:
             return MakeCSR(request)
-        return Rest(State.WAITING, Reason.WAITING_FOR_CSR, f"Device {s.members[0].name} is to make a key and a CSR.")
+        maker = s.members[0]
+        if (standstill := maker.standstill) is not None:
+            return Rest(State.HELD, standstill[0], f"Device {maker.name} is to make a key and a CSR. {standstill[1]}")
+        return Rest(State.WAITING, Reason.WAITING_FOR_CSR, f"Device {maker.name} is to make a key and a CSR.")
     if (unfit := why_csr_unfit(s.csr, request, s.desired)) is not None:
         return Rest(State.HELD, *unfit)
     if s.csr.facts is not None and request.public_key_sha256 != s.csr.facts.public_key_sha256:

@@ -8,7 +8,8 @@ from datetime import datetime, timedelta
 
 from device_cert_operator.core.addresses import CHANGE_OF_ADDRESS, enforces, in_effect_since, pending_change
 from device_cert_operator.core.findings import Finding, note, to_do, waiting
-from device_cert_operator.core.model import Management, StaticAddress
+from device_cert_operator.core.model import StaticAddress
+from device_cert_operator.core.policy import changes_forbidden_by
 from device_cert_operator.core.schedule import ISSUING_CEILING, backoff_for
 from device_cert_operator.core.situation import Situation
 from device_cert_operator.core.status import AddressChange
@@ -28,7 +29,7 @@ def displaced_device_needs_login(s: Situation) -> bool:
     """Whether its address can be set now, or the restart that it needs for it can be asked for."""
     if not is_displaced(s) or s.declared_look is None or s.declared_look.taken_by is not None:
         return False
-    if s.desired.management is Management.OBSERVE or s.dry_run:
+    if changes_forbidden_by(s) is not None:
         return False
     change = pending_change(s.desired, s.status)
     return s.changing_now is None and (change is None or s.now >= _next_try(s, change))
@@ -89,7 +90,7 @@ def _set_back(s: Situation, change: AddressChange | None) -> Finding | None:
         return note("AddressCurrent", Reason.ADDRESS_CHANGED, _told(s) + ".")
     network = s.desired.enforced
     wanted = StaticAddress(s.desired.host, network.prefix_length, s.address, network.gateway)
-    return to_do("AddressCurrent", Reason.ADDRESS_CHANGED, f"{_told(s)}; it is being set back.", SetAddress(wanted))
+    return to_do("AddressCurrent", Reason.ADDRESS_CHANGED, f"{_told(s)}.", SetAddress(wanted))
 
 
 def _told_before(s: Situation, change: AddressChange) -> Finding | None:

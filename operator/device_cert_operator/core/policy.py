@@ -30,14 +30,20 @@ A_DAY = timedelta(days=1)
 def held_back(step: Step, s: Situation) -> Rest | None:
     """Why the step is not taken, if so."""
     changes = isinstance(step, (*CHANGES_DEVICE, BeginActivation, BeginRollBack, RecordReboot))
-    if changes and (s.desired.management is Management.OBSERVE or s.dry_run):
-        by = "the operator's dry run" if s.dry_run else "spec.management: Observe"
+    if changes and (by := changes_forbidden_by(s)) is not None:
         return Rest(State.HELD, Reason.OBSERVE_ONLY, f"The next step would be {type(step).__name__}; {by} forbids it.")
     if isinstance(step, Reboot):
         return why_not_reboot(step.cause, s)
     if isinstance(step, Install) and (held := why_no_key_is_sent(s, step.revision)) is not None:
         return Rest(State.HELD, held.reason, held.message)
     return None
+
+
+def changes_forbidden_by(s: Situation) -> str | None:
+    """What keeps the operator from changing this device at all, if anything."""
+    if s.dry_run:
+        return "the operator's dry run"
+    return "spec.management: Observe" if s.desired.management is Management.OBSERVE else None
 
 
 # the restarts that are ours: a person's request waits for nothing

@@ -97,6 +97,8 @@ def _why_not_secure(member: Member, before: MemberStatus, s: CertificateSituatio
             Reason.DEVICE_ALREADY_CLAIMED,
             f"DeviceCertificate {member.claimed_by} holds this device: remove it from one of them.",
         )
+    if (standstill := member.standstill) is not None:
+        return standstill
     for kind in ("Reachable", "Identified", "Authenticated", "Secure"):
         condition = find(member.status.conditions, kind)
         if condition is not None and condition.status == "False" and condition.reason in set(Reason):
