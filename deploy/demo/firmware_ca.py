@@ -53,7 +53,7 @@ def _reason(stage: Stage) -> str:
 
 
 def _published(stage: Stage) -> Path:
-    """What clients have to trust, as the operator published it."""
+    """The CA as it is: OpenSSL refuses its constrained form where the CN repeats the address, as it does here."""
     root = stage.folder / "web-1-ca.pem"
-    root.write_text(stage.get("configmap", "web-1-ca")["data"]["ca.crt"])
+    root.write_text(stage.get("configmap", "web-1-ca")["data"]["firmware-ca.crt"])
     return root

@@ -37,7 +37,7 @@ async def secure(world: World, **issuer: Any) -> FirmwareCADevice:
 
 async def test_a_browser_shows_the_camera_as_secure_but_for_moves_and_wrong_clocks_until_healed(world: World) -> None:
     camera = await secure(world)
-    root = (await world.get("configmap", "gate-ca"))["data"]["ca.crt"].encode()
+    root = (await world.get("configmap", "gate-ca"))["data"]["firmware-ca.crt"].encode()
     async with Browser([root]) as imported, Browser([]) as fresh:
         assert await seen(fresh, camera) == UNKNOWN
         assert await seen(imported, camera) == ""

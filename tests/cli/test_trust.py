@@ -75,17 +75,19 @@ async def firmware_in(world: World, **device_ca: Any) -> FirmwareCADevice:
     return camera
 
 
-async def test_the_ca_of_a_firmware_is_exported_as_it_is_with_a_warning(world: World) -> None:
+async def test_the_ca_of_a_firmware_is_exported_as_it_is_only_if_asked_for_and_with_a_warning(world: World) -> None:
     camera = await firmware_in(world)
     der = camera.firmware_ca.certificate.public_bytes(Encoding.DER)
     for named in ("dev/gate", "dcert/door"):
-        assert await export(world, named) == ders_to_pem(der)
-        assert await export(world, named, "--format", "der") == der
-        profile = plistlib.loads(await export(world, named, "--format", "mobileconfig"))
+        await refused(world, "or export it nevertheless with --raw", named)
+        assert await export(world, named, "--raw") == ders_to_pem(der)
+        assert await export(world, named, "--raw", "--format", "der") == der
+        profile = plistlib.loads(await export(world, named, "--raw", "--format", "mobileconfig"))
         assert [one["PayloadContent"] for one in profile["PayloadContent"]] == [der]
-    done = await asyncio.to_thread(devicecert, world, "trust", "export", "dev/gate")
+    done = await asyncio.to_thread(devicecert, world, "trust", "export", "dev/gate", "--raw")
     assert "private key of this CA is in every copy" in done.stderr.decode()
-    await refused(world, "need no intermediate CA", "dev/gate", "--only", "intermediates")
+    await refused(world, "need no intermediate CA", "dev/gate", "--raw", "--only", "intermediates")
+    await refused(world, "--raw is for the CA in a device's firmware", "gate", "--raw")
     await refused(world, "The CA in a device's firmware is exported with dev/NAME", "gate")
     await world.stop_operator()
     await world.kubectl("delete", "configmap", "gate-ca")
@@ -110,6 +112,8 @@ async def test_the_constrained_form_is_exported_as_a_root_and_an_intermediate_ca
     ]
     done = await asyncio.to_thread(devicecert, world, "trust", "export", "dev/gate")
     assert done.stderr == b"", "it does not have the danger of the CA as it is"
+    as_it_is = camera.firmware_ca.certificate.public_bytes(Encoding.DER)
+    assert await export(world, "dev/gate", "--raw", "--format", "der") == as_it_is
 
 
 async def test_where_there_is_no_ca_of_a_firmware_the_way_to_one_is_told(world: World) -> None:

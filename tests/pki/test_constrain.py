@@ -1,5 +1,6 @@
 """Somebody else's CA below a root of ours: good for the addresses given, for no other and for no DNS name."""
 
+import base64
 from pathlib import Path
 
 import pytest
@@ -64,9 +65,11 @@ def test_what_clients_are_given_is_the_constrained_form_and_the_raw_one_bears_a_
     content = constrained_content(FIRMWARE.certificate_der, OURS.anchors_der, (CROSS,))
     assert pem_to_ders(content["data"]["ca.crt"].encode()) == (OURS.certificate_der, CROSS)
     assert pem_to_ders(content["data"]["firmware-ca.crt"].encode()) == (FIRMWARE.certificate_der,)
-    assert set(content["binaryData"]) == {"cacert.crt", "constrained.crt"}
+    assert set(content["binaryData"]) == {"cacert.crt", "constrained.crt", "firmware-cacert.crt"}
     assert "firmware-ca.crt" in content["data"]["WARNING"]
     raw = firmware_content(FIRMWARE.certificate_der)
-    assert pem_to_ders(raw["data"]["ca.crt"].encode()) == (FIRMWARE.certificate_der,)
-    assert "ca.crt" in raw["data"]["WARNING"]
+    assert set(raw["data"]) == {"firmware-ca.crt", "WARNING"}, "nothing unlimited where people look first"
+    assert pem_to_ders(raw["data"]["firmware-ca.crt"].encode()) == (FIRMWARE.certificate_der,)
+    assert base64.b64decode(raw["binaryData"]["firmware-cacert.crt"]) == FIRMWARE.certificate_der
     assert "constrainedBy" in raw["data"]["WARNING"]
+    assert "constrainedBy" not in content["data"]["WARNING"]

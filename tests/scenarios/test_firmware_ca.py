@@ -54,8 +54,9 @@ async def pinned(world: World, *, camera: dict[str, Any] | None = None, **more: 
 
 
 async def take_root(world: World, name: str = "gate-ca") -> Object:
+    """The CA in the firmware as it is."""
     found = await world.get("configmap", name)
-    world.root.write_text(found["data"]["ca.crt"])
+    world.root.write_text(found["data"]["firmware-ca.crt"])
     return found
 
 
@@ -128,14 +129,14 @@ async def test_nothing_is_written_once_it_is_settled(world: World) -> None:
 
 async def test_what_somebody_changed_in_the_published_ca_is_put_right(world: World) -> None:
     camera = await pinned(world)
-    patch = {"data": {"ca.crt": "nonsense", "more": "x"}}
+    patch = {"data": {"firmware-ca.crt": "nonsense", "more": "x"}}
     await world.kubectl("patch", "configmap", "gate-ca", "--type=merge", "-p", json.dumps(patch))
     until = asyncio.get_running_loop().time() + 15
-    while "BEGIN" not in (await world.get("configmap", "gate-ca"))["data"]["ca.crt"]:
+    while "BEGIN" not in (await world.get("configmap", "gate-ca"))["data"]["firmware-ca.crt"]:
         assert asyncio.get_running_loop().time() < until
         await asyncio.sleep(0.1)
     found = await take_root(world)
-    assert "more" not in found["data"]
+    assert (set(found["data"]), set(found["binaryData"])) == ({"firmware-ca.crt", "WARNING"}, {"firmware-cacert.crt"})
     assert await world.trusted(camera.address)
     await world.kubectl("delete", "configmap", "gate-ca")
     until = asyncio.get_running_loop().time() + 15
@@ -430,7 +431,7 @@ async def test_clients_may_be_given_the_ca_in_a_constrained_form(world: World) -
     await world.ready("gate", within=30)
     found = await take_root(world)
     assert set(found["data"]) == {"ca.crt", "firmware-ca.crt", "WARNING"}
-    assert set(found["binaryData"]) == {"cacert.crt", "constrained.crt"}
+    assert set(found["binaryData"]) == {"cacert.crt", "constrained.crt", "firmware-cacert.crt"}
     assert found["data"]["ca.crt"].count("BEGIN CERTIFICATE") == 2
     assert accepted_by_cryptography(camera, found["data"]["ca.crt"], world.clock.now())
     told = (await world.condition("dev", "gate", "Secure"))["message"]

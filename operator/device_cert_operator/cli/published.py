@@ -31,16 +31,21 @@ def key_of(named: str, namespace: str) -> ObjectKey:
     return ObjectKey(SHORT[kind or "dca"], namespace, name)
 
 
-async def read_published(lister: Lister, key: ObjectKey) -> Published:
-    """Raises MissingReference with what to do, ClusterError."""
+async def read_published(lister: Lister, key: ObjectKey, *, raw: bool = False) -> Published:
+    """raw: the CA in a firmware as it is, not below a root of ours.
+
+    Raises MissingReference with what to do, InvalidSpec, ClusterError.
+    """
+    if raw and key.kind == SHORT["dca"]:
+        raise InvalidSpec("--raw is for the CA in a device's firmware: dev/NAME or dcert/NAME.")
     if (found := await lister.fetch(key.kind, key.namespace, key.name)) is None:
         hint = " The CA in a device's firmware is exported with dev/NAME." if key.kind == SHORT["dca"] else ""
         raise MissingReference(f"There is no {key}.{hint}")
     match key.kind:
         case "Device":
-            return await _of_device(lister, key, found)
+            return await _of_device(lister, key, found, raw)
         case "DeviceCertificate":
-            return await _of_certificate(lister, key, found)
+            return await _of_certificate(lister, key, found, raw)
         case _:
             return await _of_authority(lister, key, found)
 
@@ -52,12 +57,11 @@ async def _of_authority(lister: Lister, key: ObjectKey, found: Object) -> Publis
             f"{key} has published nothing yet: kubectl -n {key.namespace} describe dca {key.name}",
             reason=Reason.AUTHORITY_NOT_READY,
         )
-    pem, _ = await _config_map(lister, key.namespace, status.bundle)
-    return Published(pem_to_ders(pem))
+    return Published(_certificates(await _config_map(lister, key.namespace, status.bundle), PEM_KEY))
 
 
-async def _of_device(lister: Lister, key: ObjectKey, found: Object) -> Published:
-    """In its constrained form the CA is an intermediate one, below a root of ours."""
+async def _of_device(lister: Lister, key: ObjectKey, found: Object, raw: bool) -> Published:
+    """In its constrained form the CA is an intermediate one, below a root of ours; as it is, only if asked for."""
     ca = device_view(found).status.firmware_ca
     if ca is None or not ca.config_map:
         raise MissingReference(
@@ -65,14 +69,22 @@ async def _of_device(lister: Lister, key: ObjectKey, found: Object) -> Published
             f"sha256 (devicecert trust pin {key.name}). kubectl -n {key.namespace} describe dev {key.name} says more.",
             reason=Reason.PIN_NEEDED,
         )
-    pem, published = await _config_map(lister, key.namespace, ca.config_map)
-    ders = pem_to_ders(pem)
+    published = await _config_map(lister, key.namespace, ca.config_map)
+    if raw:
+        return Published(_certificates(published, RAW_KEY), warning=str(published["data"].get(WARNING_KEY, "")))
+    if PEM_KEY not in published.get("data", {}):
+        raise MissingReference(
+            f"The CA in the firmware of {key} is published as it is: whoever takes the firmware apart can sign for any "
+            "address and name, and all who import it accept that. Limit it with deviceCA.constrainedBy "
+            "(docs/how-to/firmware-ca.md), or export it nevertheless with --raw.",
+            reason=Reason.AUTHORITY_UNCONSTRAINED,
+        )
+    ders = _certificates(published, PEM_KEY)
     roots = tuple(der for der in ders if read_facts(der).self_issued)
-    warning = "" if RAW_KEY in published["data"] else str(published["data"].get(WARNING_KEY, ""))
-    return Published(roots, tuple(der for der in ders if der not in roots), warning)
+    return Published(roots, tuple(der for der in ders if der not in roots))
 
 
-async def _of_certificate(lister: Lister, key: ObjectKey, found: Object) -> Published:
+async def _of_certificate(lister: Lister, key: ObjectKey, found: Object, raw: bool) -> Published:
     """The CA is the same in all of its devices: that of the first one that has published it."""
     desired = certificate_view(found).desired
     if desired is None or not isinstance(desired.issuer, DeviceCAIssuer):
@@ -84,18 +96,27 @@ async def _of_certificate(lister: Lister, key: ObjectKey, found: Object) -> Publ
     last: MissingReference | None = None
     for name in desired.devices:
         try:
-            return await read_published(lister, ObjectKey("Device", key.namespace, name))
+            return await read_published(lister, ObjectKey("Device", key.namespace, name), raw=raw)
         except MissingReference as error:
             last = error
     raise last or MissingReference(f"{key} lists no device.", reason=Reason.DEVICE_MISSING)
 
 
-async def _config_map(lister: Lister, namespace: str, name: str) -> tuple[bytes, Object]:
+async def _config_map(lister: Lister, namespace: str, name: str) -> Object:
     published = await lister.fetch("ConfigMap", namespace, name)
-    pem = decode(published, PEM_KEY) if published is not None else None
-    if published is None or not pem:
+    if published is None or not published.get("data"):
         raise MissingReference(
             f"ConfigMap {namespace}/{name} is gone or empty; the operator makes it anew, if it runs.",
             reason=Reason.CONFIG_MAP_MISSING,
         )
-    return pem, published
+    return published
+
+
+def _certificates(published: Object, key: str) -> tuple[bytes, ...]:
+    pem = decode(published, key)
+    if not pem:
+        name = f"{published['metadata']['namespace']}/{published['metadata']['name']}"
+        raise MissingReference(
+            f"ConfigMap {name} has no {key}; the operator makes it anew, if it runs.", reason=Reason.CONFIG_MAP_MISSING
+        )
+    return pem_to_ders(pem)

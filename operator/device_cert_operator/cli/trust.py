@@ -34,21 +34,28 @@ def trust() -> None:
 @click.option(
     "--only", type=click.Choice(PARTS), help="Either of these alone; a store that knows both takes two files."
 )
+@click.option("--raw", is_flag=True, help="The CA in a firmware as it is, not limited by deviceCA.constrainedBy.")
 @click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="File; default standard output.")
 @click.option("--kubeconfig", envvar="KUBECONFIG", help="Cluster to ask.")
 def export(
-    name: str, namespace: str | None, form: str, only: str | None, output: Path | None, kubeconfig: str | None
+    name: str,
+    namespace: str | None,
+    form: str,
+    only: str | None,
+    raw: bool,  # click passes flags so
+    output: Path | None,
+    kubeconfig: str | None,
 ) -> None:
     """Write what clients have to trust; docs/trust.md says where to put it.
 
-    NAME or dca/NAME: the roots of a CertificateAuthority. dev/NAME: the CA in a device's firmware as it is published,
-    which in its constrained form is your root and an intermediate CA below it; dcert/NAME: that of its devices.
+    NAME or dca/NAME: the roots of a CertificateAuthority. dev/NAME: the CA in a device's firmware in its constrained
+    form, which is your root and an intermediate CA below it (--raw: as it is); dcert/NAME: that of its devices.
 
     pem holds all, two roots while one replaces the other; der only the first certificate; mobileconfig is a profile
     with all of them for macOS, iOS and iPadOS. Exit code 2: there is nothing to export.
     """
     try:
-        key, found = asyncio.run(_export(name, namespace, kubeconfig))
+        key, found = asyncio.run(_export(name, namespace, kubeconfig, raw))
         roots = found.roots if only != "intermediates" else ()
         intermediates = found.intermediates if only != "roots" else ()
         if not roots + intermediates:
@@ -127,11 +134,11 @@ def pin_text(view: DeviceView) -> str:
     )
 
 
-async def _export(named: str, namespace: str | None, kubeconfig: str | None) -> tuple[ObjectKey, Published]:
+async def _export(named: str, namespace: str | None, kubeconfig: str | None, raw: bool) -> tuple[ObjectKey, Published]:
     requests = Requests(await load_configuration(kubeconfig), SystemClock())
     try:
         key = key_of(named, namespace or await namespace_of(kubeconfig))
-        return key, await read_published(Lister(requests, Cache(), ()), key)
+        return key, await read_published(Lister(requests, Cache(), ()), key, raw=raw)
     finally:
         await requests.close()
 

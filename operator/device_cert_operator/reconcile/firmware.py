@@ -38,6 +38,8 @@ from device_cert_operator.reconcile.signing import authority_state, read_signing
 from device_cert_operator.reconcile.tools import ConstrainedTrust
 from device_cert_operator.reconcile.visit import Visit
 
+FORM = 2  # of the ConfigMap; one in an earlier form is written anew
+
 
 @dataclass(frozen=True, slots=True)
 class FirmwareLook:
@@ -176,19 +178,18 @@ async def _published_ders(visit: Visit) -> dict[str, bytes]:
     if not _is_ours(_view(visit)):
         return {}
     texts = await visit.tools.roots.read_bundle(visit.view.key.namespace, config_name(visit))
-    ders = (der for key in (PEM_KEY, RAW_KEY) if key in texts for der in pem_to_ders(texts[key]))
-    return {fingerprint(der): der for der in ders}
+    return {fingerprint(der): der for der in pem_to_ders(texts.get(RAW_KEY, b""))}
 
 
 async def _wanted_shape(visit: Visit, issuer: DeviceCAIssuer) -> tuple[str | None, OperatorError | None]:
     """A hash of what is to be published; or why it cannot be, which what is published already outlives."""
     constrained = issuer.constrained_by
     if constrained is None:
-        return _digest(issuer.sha256), None
+        return _digest([FORM, issuer.sha256]), None
     state = await authority_state(visit.tools, visit.view.key.namespace, AuthorityIssuer(constrained.authority))
     problem = state.problem or why_ranges_not_allowed(state.allowed, constrained.permitted_ip)
     if problem is None:
-        return _digest([issuer.sha256, state.fingerprint, sorted(constrained.permitted_ip)]), None
+        return _digest([FORM, issuer.sha256, state.fingerprint, sorted(constrained.permitted_ip)]), None
     view = _view(visit)
     if view is not None and _is_ours(view) and view.annotations.get(CONTENT) == view.digest:
         return view.annotations.get(SHAPE), None
@@ -223,10 +224,10 @@ async def publish_ca(visit: Visit, situation: Situation) -> None:
         visit.status = replace(
             visit.status, firmware_ca=replace(visit.status.firmware_ca, config_map=config_name(visit))
         )
-    form = f"below CertificateAuthority {issuer.constrained_by.authority}" if issuer.constrained_by else "as it is"
-    visit.tell(
-        "Normal", Reason.TRUST_PUBLISHED, f"ConfigMap {config_name(visit)} holds the CA of the firmware, {form}."
-    )
+    limit = issuer.constrained_by
+    form = f"below CertificateAuthority {limit.authority}" if limit else f"as it is, in {RAW_KEY} alone"
+    told = f"ConfigMap {config_name(visit)} holds the CA of the firmware, {form}."
+    visit.tell("Normal", Reason.TRUST_PUBLISHED, told)
 
 
 async def _constrained(visit: Visit, wanted: ConstrainedBy, anchor: bytes, shape: str) -> ConstrainedTrust:
