@@ -9,7 +9,7 @@ PINNED := --quiet --universal --python-version 3.11 --generate-hashes --no-annot
 export PYTHONDONTWRITEBYTECODE := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo check test test-image image lint generate lock local-up local-down bench clean programs-are-here image-programs-are-here
+.PHONY: help setup demo check test test-image image lint generate lock local-up local-down bench clean programs
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-12s %s\n", $$1, $$2}'
@@ -40,31 +40,25 @@ check: lint ## The quick part: lint and the tests that need no other program; th
 	@$(BIN)/python -m pytest -q -n 2 --dist worksteal -m "not cluster and not browser and not prometheus and not image" \
 	  --ignore tests/drivers/test_onvif_on_simulator.py --ignore tests/drivers/test_onvif_over_sockets.py --ignore tests/drivers/test_camera_web.py
 
-programs-are-here:
-	@for need in chromium:chromium certutil:libnss3-tools promtool:prometheus prometheus:prometheus; do \
-	  command -v $${need%%:*} >/dev/null || { \
-	  echo "make test needs $${need%%:*}: apt-get install -y --no-install-recommends $${need##*:}"; exit 1; }; done
+programs:
+	@tests/programs.sh
 
-test: programs-are-here image-programs-are-here lint ## Everything: lint, units, the real API server, simulator, Prometheus, a browser, coverage of the core
+test: programs lint ## Everything: lint, units, the real API server, simulator, Prometheus, a browser, coverage of the core
 	@$(DEVICECERT) local build
 	@rm -f .coverage
 	@$(BIN)/coverage run -m pytest -q tests/core
 	@$(BIN)/coverage report
 	@$(BIN)/python -m pytest -q -n 2 --dist worksteal -m "not cluster and not browser and not image" --ignore tests/core
-	@$(BIN)/python -m pytest -q -n 4 --dist worksteal -m "cluster and not image" --audit-log=.audit.jsonl
+	@$(BIN)/python -m pytest -q -n 4 --dist worksteal -m "cluster and not image and not alone" --audit-log=.audit.jsonl
 	@$(BIN)/python -m tests.support.rights .audit.jsonl
 	@$(BIN)/python -m pytest -q -m both_forms --cluster-wide --audit-log=.audit-wide.jsonl tests/scenarios
 	@$(BIN)/python -m tests.support.rights --cluster-wide .audit-wide.jsonl
+	@$(BIN)/python -m pytest -q -m alone
 	@$(BIN)/python -m pytest -q -m "browser and not cluster"
 	@if [ "$$(id -u)" = 0 ]; then $(MAKE) --no-print-directory test-image; \
 	  else echo "The image was not tested: that mounts file systems, so run \`make test-image\` as root."; fi
 
-# without root its tests are left out, and so is what they need
-image-programs-are-here:
-	@if [ "$$(id -u)" = 0 ]; then for program in buildah mmdebstrap runc; do command -v $$program >/dev/null || { \
-	  echo "make test needs $$program: apt-get install -y --no-install-recommends $$program"; exit 1; }; done; fi
-
-test-image: image-programs-are-here setup ## Build the image and run it on the real API server, read-only, as nobody (needs root)
+test-image: programs setup ## Build the image and run it on the real API server, read-only, as nobody (needs root)
 	@$(BIN)/python -m pytest -q -m image
 
 image: setup ## Build the image, its archive and bill of materials (BASE=…@sha256:… FRESH=1 for a release)
