@@ -43,7 +43,10 @@ def run(
 ) -> str:
     """A command that has to succeed; its output. Raises DemoFailed."""
     words = [str(part) for part in command]
-    done = subprocess.run(words, input=given, env=env, cwd=cwd, capture_output=True, text=True, check=False)
+    try:
+        done = subprocess.run(words, input=given, env=env, cwd=cwd, capture_output=True, text=True, check=False)
+    except FileNotFoundError:
+        raise DemoFailed(f"{words[0]} is not here: install it (Debian: apt-get install {words[0]})") from None
     if done.returncode != 0:
         raise DemoFailed(f"{Path(words[0]).name} {' '.join(words[1:3])} failed: {done.stderr.strip()[-600:]}")
     return done.stdout

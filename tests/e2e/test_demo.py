@@ -102,3 +102,12 @@ def test_the_root_says_that_it_is_a_ca_where_openssl_makes_a_v3_one(
     import own_ca
 
     assert own_ca.makes_v3(version) is v3
+
+
+def test_a_program_that_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(ROOT / "deploy" / "demo"))
+    monkeypatch.setenv("PATH", "/nowhere")
+    import stage
+
+    with pytest.raises(stage.DemoFailed, match="openssl is not here: install it"):
+        stage.run("openssl", "version")
