@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from device_cert_operator.errors import ClusterError
 from device_cert_operator.kube import client
 from device_simulator.camera_web.device import FirmwareCADevice
 from tests.scenarios import test_firmware_ca as firmware
@@ -77,6 +78,29 @@ async def test_a_ca_that_cannot_be_read_is_told_and_nobody_is_believed(
     assert camera.guard.accepted == 0
     await vendor_ca(world, camera)
     await world.until("dev", "gate", "Authenticated", "True")
+
+
+async def test_while_the_api_server_cannot_give_that_ca_nobody_is_judged(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    camera = await firmware.new_camera(world)
+    await vendor_ca(world, camera)
+    await world.credentials()
+    app = await world.start_operator()
+    asked: list[object] = []
+
+    async def away(*given: object) -> None:
+        asked.append(given)
+        raise ClusterError("The API server does not answer.")
+
+    monkeypatch.setattr(app.tools.secrets, "read_anchor", away)
+    await world.apply(firmware.device(world, **VERIFIED))
+    await world.holds(lambda: len(asked) >= 2)
+    assert (await world.condition("dev", "gate", "Identified")).get("status") != "False"
+    assert camera.guard.accepted == 0
+    monkeypatch.undo()
+    told = await world.until("dev", "gate", "Identified", "True")
+    assert "chains to the CA given" in told["message"]
 
 
 async def test_an_operator_whose_own_clock_is_off_sets_nobody_elses(
