@@ -6,6 +6,8 @@ the time 0 on.
 
 from dataclasses import dataclass, field
 
+from tests.alerts.rules import SELECTOR
+
 Labels = dict[str, str]
 GATE = '{namespace="cams", name="gate"}'
 PLACE: Labels = {"namespace": "cams", "name": "gate"}
@@ -69,7 +71,7 @@ def _problem_of_a_device(
 
 def _in_turn(condition: str, reason: str, minutes: int) -> Labels:
     half = minutes // 2 + 1
-    other = problem("Device", condition, "Other")
+    other = problem("Device", condition, "IdentityMismatch" if condition == "Identified" else "Other")
     return {problem("Device", condition, reason): f"1x{half - 1} stale", other: f"_x{half} 1x{4 * HOUR}"}
 
 
@@ -96,10 +98,15 @@ OF_CERTIFICATE, OF_DEVICE = PLACE | {"kind": "DeviceCertificate"}, PLACE | {"kin
 ENDING = {END: "36000x1000", RENEWAL: "18000x1000"}
 SERVED_ENDING = {SERVED_END: "36000x1000", SERVED_RENEWAL: "18000x1000"}
 EXPIRED = {SERVED_END: "600x60", SECURE: "0x60"}
+UNVOUCHED = {problem("Device", "Identified", "ConfigMapMissing"): "1x60"}
+UNREADY = problem("CertificateAuthority", "Ready", "CADeleted")
 UNISSUED = problem("DeviceCertificate", "Issued", "CAExpired")
 LAST_DAYS = {ROOT_END: "7000000x200"}
-BUILD = 'devicecert_build_info{version="1"}'
-_LEADER_A, _LEADER_B = 'devicecert_leader{instance="a"}', 'devicecert_leader{instance="b"}'
+BUILD = f'devicecert_build_info{{{SELECTOR}, version="1"}}'
+_LEADER_A, _LEADER_B = (f'devicecert_leader{{{SELECTOR}, instance="{one}"}}' for one in "ab")
+_OTHERS = SELECTOR.replace("devices", "elsewhere")
+OTHERS = {f'devicecert_build_info{{{_OTHERS}, version="1"}}': "1x60", f"devicecert_leader{{{_OTHERS}}}": "1x60"}
+OURS: Labels = {"job": "dco-device-cert-operator-metrics", "namespace": "devices"}
 QUEUE = 'devicecert_queue_oldest_due_seconds{instance="a"}'
 
 CASES: dict[str, tuple[Case, ...]] = {
@@ -130,10 +137,15 @@ CASES: dict[str, tuple[Case, ...]] = {
         Case("observe-only: it cannot be looked at", AWAY | {held("Device", "ObserveOnly"): "1x60"}, {30: [PLACE]}),
     ),
     "DeviceClockDrift": _problem_of_a_device("ClockInSync", "ClockOff", HOUR, told_when_observed=False),
-    "DeviceCredentialsRejected": _problem_of_a_device(
-        "Authenticated", "CredentialsRejected", 5, told_when_observed=True
+    "DeviceCredentialsRejected": (
+        *_problem_of_a_device("Authenticated", "CredentialsRejected", 5, told_when_observed=True),
+        Case("the CA that is to vouch for it is missing", UNVOUCHED, {4: [], 7: [PLACE]}),
+        Case("another device answers", {problem("Device", "Identified", "IdentityMismatch"): "1x60"}, {30: []}),
     ),
-    "DeviceIdentityConflict": _problem_of_a_device("Identified", "IdentityConflict", 5, told_when_observed=True),
+    "DeviceIdentityConflict": (
+        *_problem_of_a_device("Identified", "IdentityConflict", 5, told_when_observed=True),
+        Case("the CA that is to vouch for it is missing", UNVOUCHED, {30: []}),
+    ),
     "ChecksLate": (
         Case("nobody looks", {CHECKED: "0x60", INTERVAL: "300x60"}, {29: [], 32: [{"namespace": "cams"}]}),
         Case("it was never looked at", {INTERVAL: "300x60"}, {9: [], 11: [{"namespace": "cams"}]}),
@@ -209,6 +221,21 @@ CASES: dict[str, tuple[Case, ...]] = {
             {45: []},
         ),
         Case("paused", {UNISSUED: "1x60", held("DeviceCertificate", "Paused"): "1x60"}, {45: []}),
+        Case(
+            "observe-only: the device may not be asked for a key",
+            {
+                problem("DeviceCertificate", "Issued", "ObserveOnly"): "1x60",
+                held("DeviceCertificate", "ObserveOnly"): "1x60",
+            },
+            {45: []},
+        ),
+    ),
+    "AuthorityNotReady": (
+        Case("its root is gone", {UNREADY: "1x60"}, {14: [], 16: [PLACE]}),
+        Case("the Secret is put back", {UNREADY: "1x12 stale"}, {11: [], 16: [], 30: []}),
+        Case("the operator restarts", {UNREADY: "1x10 stale _x7 1x10 stale"}, {16: [], 28: []}),
+        Case("renewal in progress: a rotation", {PHASE_DUE: "5000000x60"}, {30: []}),
+        Case("paused", {UNREADY: "1x60", held("CertificateAuthority", "Paused"): "1x60"}, {30: []}),
     ),
     "AuthorityExpiring": (
         Case("its last three months", LAST_DAYS, {59: [], 61: [PLACE]}),
@@ -229,12 +256,14 @@ CASES: dict[str, tuple[Case, ...]] = {
         Case("paused", {PHASE_DUE: "0x400", held("CertificateAuthority", "Paused"): "1x400"}, {1600: []}, interval=5),
     ),
     "OperatorAbsent": (
-        Case("nothing is scraped", {}, {9: [], 11: [{}]}),
-        Case("it went away", {BUILD: "1x10 stale"}, {19: [], 22: [{}]}),
+        Case("nothing is scraped", {}, {9: [], 11: [OURS]}),
+        Case("it went away", {BUILD: "1x10 stale"}, {19: [], 22: [OURS]}),
+        Case("another release's is there", OTHERS, {9: [], 11: [OURS]}),
+        Case("another release's leads", OTHERS | {BUILD: "1x60", _LEADER_A: "0x60"}, {9: [], 11: [{}]}),
         Case("the operator restarts", {BUILD: "1x10 stale _x7 1x30"}, {14: [], 18: [], 30: []}),
         Case("all replicas stand by", {BUILD: "1x60", _LEADER_A: "0x60", _LEADER_B: "0x60"}, {9: [], 11: [{}]}),
         Case("another takes over", {BUILD: "1x60", _LEADER_A: "1x10 0x40", _LEADER_B: "0x12 1x40"}, {11: [], 25: []}),
-        Case("one of two replicas is there", {'devicecert_build_info{instance="b"}': "1x60"}, {30: []}),
+        Case("one of two replicas is there", {f'devicecert_build_info{{{SELECTOR}, instance="b"}}': "1x60"}, {30: []}),
     ),
     "QueueStuck": (
         Case("work waits ever longer", {QUEUE: "0+60x60"}, {14: [], 17: [{"instance": "a"}]}),

@@ -11,6 +11,7 @@ ROOT = Path(__file__).parents[2]
 CHART = ROOT / "charts" / "device-cert-operator"
 RULES = CHART / "files" / "rules.yaml"
 ADVICE = "make test needs {0}: apt-get install -y --no-install-recommends prometheus (and stop its service)"
+SELECTOR = 'job="dco-device-cert-operator-metrics", namespace="devices"'  # of the release that tests render
 Object = dict[str, Any]
 
 
@@ -29,7 +30,7 @@ def settings() -> Object:
 def rendered(**thresholds: str | float) -> Object:
     """The rule file as helm renders it (a test compares), with these figures instead of the defaults."""
     given = settings()
-    figures = given["thresholds"] | {"runbooks": given["runbooks"]} | thresholds
+    figures = given["thresholds"] | {"runbooks": given["runbooks"], "selector": SELECTOR} | thresholds
     text = re.sub(r"@@([A-Za-z]+)@@", lambda found: str(figures[found[1]]), RULES.read_text())
     return dict(yaml.safe_load(text))
 

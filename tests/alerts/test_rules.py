@@ -121,4 +121,4 @@ def test_every_metric_that_an_alert_reads_is_exported() -> None:
 
 def test_every_figure_of_the_values_is_used_and_every_one_used_is_there() -> None:
     used = set(re.findall(r"@@([A-Za-z]+)@@", RULES.read_text()))
-    assert used == {*settings()["thresholds"], "runbooks"}
+    assert used == {*settings()["thresholds"], "runbooks", "selector"}

@@ -18,9 +18,10 @@ TEXTS: dict[str, tuple[str, str]] = {
     ),
     "DeviceCredentialsRejected": (
         "The operator cannot log in to device cams/gate",
-        "The device refuses the credentials, they lack a permission, or their Secret is missing or not shared. So as "
-        "not to lock the account, credentials that never worked are not tried again before the Secret changes, and "
-        "those that had worked only after an hour, then ever more rarely.",
+        "The device refuses the credentials, they lack a permission, or their Secret is missing or not shared; or the "
+        "CA that is to vouch for the device cannot be read. So as not to lock the account, credentials that never "
+        "worked are not tried again before the Secret changes, and those that had worked only after an hour, then ever "
+        "more rarely.",
     ),
     "DeviceIdentityConflict": (
         "What answers as device cams/gate is not the device that is known",
@@ -44,6 +45,11 @@ TEXTS: dict[str, tuple[str, str]] = {
         "No certificate can be issued for DeviceCertificate cams/gate",
         "kubectl -n cams describe dcert gate says why (condition Issued). What the devices serve now stays until it "
         "ends.",
+    ),
+    "AuthorityNotReady": (
+        "CertificateAuthority cams/gate cannot be used",
+        "Its root is missing, damaged, replaced or expired, and nothing is put in its place by itself: kubectl -n cams "
+        "describe dca gate says why. What the devices serve now stays until it ends.",
     ),
     "AuthorityExpiring": (
         "The root of CertificateAuthority cams/gate ends soon",

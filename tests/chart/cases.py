@@ -57,6 +57,7 @@ MONITORING: dict[str, Any] = {
             "relabelings": [{"targetLabel": "cluster", "replacement": "lab"}],
             "metricRelabelings": [{"action": "labeldrop", "regex": "pod"}],
         },
+        "dashboard": {"enabled": True},
         "prometheusRule": {
             "enabled": True,
             "labels": {"release": "prometheus"},

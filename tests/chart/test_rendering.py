@@ -5,6 +5,7 @@
 
 import json
 import os
+import re
 import shutil
 from dataclasses import fields
 from pathlib import Path
@@ -27,16 +28,17 @@ BY_THE_CHART = {"namespaces", "metrics_host", "metrics_port", "lease_name", "lea
 @pytest.mark.parametrize("case", CASES)
 def test_the_chart_renders_as_it_did(helm: Helm, case: str) -> None:
     values = in_namespace(CASES[case], "cameras") | {"crds": {"enabled": False}}
-    rendered = _without_alerts(helm.render(values))
+    rendered = _without_monitoring(helm.render(values))
     file = SNAPSHOTS / f"{case}.yaml"
     if UPDATE:
         file.write_text(rendered)
     assert rendered == file.read_text(), "look at the difference; UPDATE_SNAPSHOTS=1 takes it over"
 
 
-def _without_alerts(rendered: str) -> str:
-    """Alerts change by themselves, and have tests of their own."""
-    return "---\n".join(one for one in rendered.split("---\n") if "templates/prometheusrule.yaml" not in one)
+def _without_monitoring(rendered: str) -> str:
+    """Alerts and the dashboard change by themselves, and have tests of their own."""
+    own = re.compile(r"templates/(prometheusrule|dashboard)\.yaml")
+    return "---\n".join(one for one in rendered.split("---\n") if own.search(one) is None)
 
 
 def test_no_snapshot_is_left_over() -> None:
@@ -242,6 +244,8 @@ def test_the_chart_s_own_alerts_are_rendered_with_the_figures_of_its_values(helm
     assert only(helm.objects(values), "PrometheusRule")["spec"] == rules.rendered()
     found = rules_of(helm, CHART, runbooks="https://git.example/dco/docs/runbooks/", disabled=["QueueStuck"])
     assert "QueueStuck" not in found
+    expr = rules_of(helm, CHART, selector='job="mine"')["OperatorAbsent"]["expr"]
+    assert expr == 'absent(devicecert_build_info{job="mine"}) or max(devicecert_leader{job="mine"}) == 0\n'
     assert found["ChecksLate"]["annotations"]["runbook_url"] == "https://git.example/dco/docs/runbooks/ChecksLate.md"
 
 

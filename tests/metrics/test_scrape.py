@@ -161,6 +161,7 @@ def test_no_series_is_left_of_what_was_deleted() -> None:
         (condition("Secure", "Unknown", "DeviceUnreachable"), set()),
         (condition("Secure", "True", "Trusted"), set()),
         (condition("Ready", reason="CredentialsRejected"), set()),
+        (condition("Secure", reason="WaitingForIssuer"), {("Secure", "Device", "WaitingForIssuer")}),
     ],
     ids=lambda one: f"{one['type']}-{one['status']}-{one['reason']}" if isinstance(one, dict) else "",
 )
@@ -168,6 +169,14 @@ def test_a_problem_is_a_condition_that_is_false_and_does_not_pass_by_itself(
     said: Object, told: set[tuple[str, ...]]
 ) -> None:
     assert {labels for name, labels in Scraped(device(said)).series() if name == "problem"} == told
+
+
+def test_of_an_authority_its_readiness_is_told() -> None:
+    """No other condition says that its root is gone."""
+    gone = authority(conditions=[condition("Ready", reason="CADeleted"), condition("Stalled", "True", "CADeleted")])
+    assert ("problem", ("Ready", "CertificateAuthority", "CADeleted")) in Scraped(gone).series()
+    rotating = authority(conditions=[condition("Ready", reason="Rotating")])
+    assert not [name for name, _ in Scraped(rotating).series() if name == "problem"]
 
 
 @pytest.mark.parametrize(
@@ -184,8 +193,13 @@ def test_a_problem_is_a_condition_that_is_false_and_does_not_pass_by_itself(
         ),
         ((device(), certificate(paused="true")), None, {("Device", "Paused"), ("DeviceCertificate", "Paused")}),
         ((authority(),), None, set()),
+        (
+            (certificate(condition("Issued", reason="ObserveOnly")),),
+            None,
+            {("DeviceCertificate", "ObserveOnly")},
+        ),
     ],
-    ids=["managed", "paused", "observed", "dry run", "all paused", "paused certificate", "authority"],
+    ids=["managed", "paused", "observed", "dry run", "all paused", "paused certificate", "authority", "no key"],
 )
 def test_what_a_person_holds_is_told(
     objects: tuple[Object, ...], everywhere: Reason | None, held: set[tuple[str, ...]]

@@ -18,6 +18,8 @@ from device_cert_operator.reasons import Reason
 
 Remembered = Callable[[str], tuple[datetime | None, float | None]]
 SUMMARIES = frozenset({"Ready", "Reconciling", "Stalled"})  # they repeat the reason of another condition
+# of no event, as it may pass; where it stays, somebody is to hear of it
+TOLD_IF_IT_LASTS = frozenset({Reason.AUTHORITY_NOT_READY, Reason.WAITING_FOR_ISSUER})
 Value = float | datetime | timedelta | bool | None
 _ESCAPED = str.maketrans({"\\": "\\\\", '"': '\\"', "\n": "\\n"})
 
@@ -98,7 +100,7 @@ class FromCache:
         for condition in ("True", "False", "Unknown"):
             sheet.add(families.CERTIFICATE_READY, f'{place},condition="{condition}"', condition == now)
         _problems(sheet, view)
-        _held(sheet, view, Reason.PAUSED if self._paused(view) else None)
+        _held(sheet, view, Reason.PAUSED if self._paused(view) else _observed(view))
 
     def _authority(self, sheet: "_Sheet", view: AuthorityView) -> None:
         place, status = _place(view), view.status
@@ -107,7 +109,7 @@ class FromCache:
         if status.rotation is not None and view.desired is not None:
             due = status.rotation.due_at(view.desired.rotation)
             sheet.add(families.ROTATION_DUE, f'{place},phase="{status.rotation.phase}"', due)
-        _problems(sheet, view)
+        _problems(sheet, view, but=SUMMARIES - {"Ready"})  # no other condition says that the root is gone
         _held(sheet, view, Reason.PAUSED if self._paused(view) else None)
 
 
@@ -145,10 +147,16 @@ def _place(view: View) -> str:
     return f'name="{view.key.name}",namespace="{view.key.namespace}"'
 
 
-def _problems(sheet: _Sheet, view: View) -> None:
+def _observed(view: CertificateView) -> Reason | None:
+    """Its device is to make a key, and may only be looked at."""
+    waits = any(one.type == "Issued" and one.reason == Reason.OBSERVE_ONLY for one in view.status.conditions)
+    return Reason.OBSERVE_ONLY if waits else None
+
+
+def _problems(sheet: _Sheet, view: View, *, but: frozenset[str] = SUMMARIES) -> None:
     """At most one reason a condition, so that cardinality is bounded by the conditions there are."""
     for one in view.status.conditions:
-        if one.status == "False" and one.type not in SUMMARIES and one.reason not in UNDER_WAY:
+        if one.status == "False" and one.type not in but and one.reason not in UNDER_WAY - TOLD_IF_IT_LASTS:
             told = f'condition="{one.type.translate(_ESCAPED)}",reason="{one.reason.translate(_ESCAPED)}"'
             sheet.add(families.PROBLEM, f'kind="{view.key.kind}",{_place(view)},{told}', 1)
 
