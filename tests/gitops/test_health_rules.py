@@ -12,6 +12,7 @@ from tests.gitops.flux import Flux
 from tests.gitops.kstatus import CURRENT, FAILED, IN_PROGRESS, TERMINATING, kstatus
 
 Object = dict[str, Any]
+HELD = {Reason.PAUSED, Reason.OBSERVE_ONLY}
 IN_ARGO_S_WORDS = {CURRENT: "Healthy", FAILED: "Degraded", IN_PROGRESS: "Progressing", TERMINATING: "Progressing"}
 
 
@@ -53,21 +54,21 @@ def test_kstatus_reads_every_combination_as_it_is_meant() -> None:
 
 
 @pytest.mark.parametrize("kind", argocd.KINDS)
-def test_argo_cd_says_the_same_but_for_what_is_paused(kind: str) -> None:
+def test_argo_cd_says_the_same_but_for_what_somebody_holds(kind: str) -> None:
     for status, reason, early in product(("True", "False", "Unknown"), Reason, (True, False)):
         claims = summary(Claim("Ready", status, reason, "why"), at_rest=True, stalled_early=early)
         found, message = argocd.health(obj(kind, conditions(claims)))
-        paused = status != "True" and reason is Reason.PAUSED
-        assert found == ("Suspended" if paused else IN_ARGO_S_WORDS[expected(status, reason, early=early)])
+        held = status != "True" and reason in HELD
+        assert found == ("Suspended" if held else IN_ARGO_S_WORDS[expected(status, reason, early=early)])
         assert message == "why"
 
 
 @pytest.mark.parametrize("kind", argocd.KINDS)
-def test_flux_says_the_same_but_for_what_is_paused(cel: Flux, kind: str) -> None:
+def test_flux_says_the_same_but_for_what_somebody_holds(cel: Flux, kind: str) -> None:
     for status, reason, early in product(("True", "False", "Unknown"), Reason, (True, False)):
         claims = summary(Claim("Ready", status, reason, "why"), at_rest=True, stalled_early=early)
         found = cel.health(obj(kind, conditions(claims)))
-        assert found == (CURRENT if reason is Reason.PAUSED else expected(status, reason, early=early)), reason
+        assert found == (CURRENT if reason in HELD else expected(status, reason, early=early)), reason
 
 
 @pytest.mark.parametrize("kind", argocd.KINDS)

@@ -112,6 +112,16 @@ async def test_from_applied_to_healthy_paused_and_resumed(world: World, cel: Flu
         await until(world, kind, "Healthy")
 
 
+async def test_what_may_only_be_looked_at_is_held_and_no_failure(world: World, cel: Flux) -> None:
+    await everything(world)
+    await world.apply(world.device("gate", management="Observe"))
+    await world.start_operator()
+    for kind in ("Device", "DeviceCertificate"):
+        held = await until(world, kind, "Suspended")
+        assert seen(held, cel) == (FAILED, "Suspended", CURRENT)
+        assert "spec.management: Observe forbids it" in argocd.health(held)[1]
+
+
 async def perform(world: World, kind: str, action: str) -> None:
     """What Argo CD does with what the action returns: it replaces the object's metadata."""
     obj = await look(world, kind)

@@ -62,7 +62,7 @@ async def its_turn_is_not_taken(world: World, camera: SimulatedDevice) -> None:
     await world.turn_given("gate")
     await world.more_passes("Device", 3)
     assert changes(camera) == []
-    for kind in ("dev", "dcert"):  # what waits for the object (kubectl wait, Flux) is not left to wait
+    for kind in ("dev", "dcert"):  # what reads kstatus is not left to wait
         await world.until(kind, "gate", "Stalled", "True", "ObserveOnly")
         await world.until(kind, "gate", "Reconciling", "False", "ObserveOnly")
 

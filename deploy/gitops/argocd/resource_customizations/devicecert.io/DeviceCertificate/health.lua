@@ -22,7 +22,7 @@ end
 health.message = ready.message or ready.reason
 if ready.status == "True" then
   health.status = "Healthy"
-elseif ready.reason == "Paused" then
+elseif ready.reason == "Paused" or ready.reason == "ObserveOnly" then
   health.status = "Suspended"
 elseif stalled ~= nil and stalled.status == "True" then
   health.status = "Degraded"
