@@ -1,6 +1,7 @@
 """`devicecert trust`, as people run it."""
 
 import asyncio
+import json
 import plistlib
 import subprocess
 import sys
@@ -90,6 +91,10 @@ async def test_the_ca_of_a_firmware_is_exported_as_it_is_only_if_asked_for_and_w
     await refused(world, "--raw is for the CA in a device's firmware", "gate", "--raw")
     await refused(world, "The CA in a device's firmware is exported with dev/NAME", "gate")
     await world.stop_operator()
+    earlier = [{"op": "move", "from": "/data/firmware-ca.crt", "path": "/data/ca.crt"}]
+    await world.kubectl("patch", "configmap", "gate-ca", "--type=json", "-p", json.dumps(earlier))
+    await refused(world, "or export it nevertheless with --raw", "dev/gate")
+    await refused(world, "has no firmware-ca.crt", "dev/gate", "--raw")
     await world.kubectl("delete", "configmap", "gate-ca")
     await refused(world, f"ConfigMap {world.namespace}/gate-ca is gone", "dcert/door")
 

@@ -94,7 +94,7 @@ async def test_a_ca_is_trusted_only_after_somebody_pinned_it(world: World) -> No
     [owner] = found["metadata"]["ownerReferences"]
     assert (owner["kind"], owner["name"]) == ("Device", "gate")
     assert "private key" in found["data"]["WARNING"]
-    der = base64.b64decode(found["binaryData"]["cacert.crt"])
+    der = base64.b64decode(found["binaryData"]["firmware-cacert.crt"])
     assert der == camera.firmware_ca.certificate.public_bytes(Encoding.DER)
     assert camera.counters.reboots == 0
     whole = await world.get("dcert", "gate")

@@ -72,7 +72,7 @@ async def _of_device(lister: Lister, key: ObjectKey, found: Object, raw: bool) -
     published = await _config_map(lister, key.namespace, ca.config_map)
     if raw:
         return Published(_certificates(published, RAW_KEY), warning=str(published["data"].get(WARNING_KEY, "")))
-    if PEM_KEY not in published.get("data", {}):
+    if not {PEM_KEY, RAW_KEY} <= set(published["data"]):  # ca.crt alone: the form of an earlier version, as it is
         raise MissingReference(
             f"The CA in the firmware of {key} is published as it is: whoever takes the firmware apart can sign for any "
             "address and name, and all who import it accept that. Limit it with deviceCA.constrainedBy "
