@@ -83,6 +83,8 @@ def _signed(stage: Stage, outside: OutsideCA, name: str, unlike: str = "") -> st
         return told != unlike
 
     wait_for(asked, "the CSR of cam-4")
+    if unlike:
+        say(f"  {stage.condition('dcert', 'cam-4', 'Issued')['message']}")
     csr, signed = stage.folder / "certreq.pem", stage.folder / name
     csr.write_text(told)
     outside.sign(csr, signed)

@@ -59,6 +59,11 @@ def test_the_demo_tells_every_way_to_a_trusted_device_and_stays_until_it_is_told
         time.sleep(0.2)
     told = said(tmp_path)
     assert told.count("Solution") == 3
+    assert [number for number in "12345" if f"Question {number}" not in told] == []
+    assert "IssuerMismatch" not in told and "is self-signed" in told and "Simulated Device CA" in told, "names both"
+    assert "will never fit again" in told, "Question 3: the old file is there, and refused"
+    [seconds] = re.findall(r"Done in (\d+) s", told)
+    assert int(seconds) < 180
     heals = [float(took) for took in re.findall(r"healed after ([0-9.]+) s", told)]
     assert len(heals) == 5
     assert all(0 < took < 45 for took in heals), heals
