@@ -55,6 +55,16 @@ def test_what_openssl_req_makes_is_taken(tmp_path: Path, key: str) -> None:
     assert read_authority(SECRET, pair.cert_pem, pair.key_pem, soon(pair)).warnings == ()
 
 
+@pytest.mark.parametrize("key", ["rsa:2048", "EC:P-256"])
+def test_where_openssl_makes_v3_its_older_form_is_made_of_that(tmp_path: Path, key: str) -> None:
+    newer = ca.openssl_root(tmp_path, extensions=["subjectKeyIdentifier=hash"], key=key)
+    v1 = ca.as_v1(newer)
+    assert (newer.certificate.version.name, v1.certificate.version.name) == ("v3", "v1")
+    v1.certificate.verify_directly_issued_by(v1.certificate)
+    (tmp_path / "root.pem").write_bytes(v1.cert_pem)
+    assert b"OK" in ca.openssl(tmp_path, "verify", "-CAfile", "root.pem", "root.pem")
+
+
 def test_a_v1_root_is_taken_with_a_warning(tmp_path: Path) -> None:
     pair = ca.openssl_v1_root(tmp_path)
     authority = read_authority(SECRET, pair.cert_pem, pair.key_pem, soon(pair))

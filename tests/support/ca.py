@@ -8,9 +8,10 @@ from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
 
+from asn1crypto import x509 as asn1_x509
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
@@ -80,12 +81,36 @@ def openssl_root(
 
 
 def openssl_v1_root(folder: Path, *, key: str = "rsa:2048") -> Pair:
-    """`openssl req -new`, then `openssl x509 -req -signkey` without an extensions file: X.509 v1."""
+    """`openssl req -new`, then `openssl x509 -req -signkey` without an extensions file: X.509 v1 up to OpenSSL 3.1.
+
+    Later ones make a v3 root of it; what earlier ones would have made is made of that.
+    """
     _request(folder, "v1", key, SUBJECT)
     _sign(folder, "v1", ("-signkey", "v1.key"), ())
-    pair = _pair(folder, "v1")
-    assert pair.certificate.version is x509.Version.v1, "this openssl makes v3 without being asked"
+    pair = as_v1(_pair(folder, "v1"))
+    (folder / "v1.pem").write_bytes(pair.cert_pem)
     return pair
+
+
+def as_v1(pair: Pair) -> Pair:
+    """A self-signed certificate without what v1 does not have (RFC 5280, section 4.1): version and extensions."""
+    if pair.certificate.version is x509.Version.v1:
+        return pair
+    whole = asn1_x509.Certificate.load(pair.der)
+    tbs = whole["tbs_certificate"].copy()
+    tbs["version"], tbs["extensions"] = "v1", None
+    key, signed = pair.key, hashes.SHA256()
+    signature = (
+        key.sign(tbs.dump(), padding.PKCS1v15(), signed)
+        if isinstance(key, rsa.RSAPrivateKey)
+        else key.sign(tbs.dump(), ec.ECDSA(signed))
+    )
+    algorithm = whole["signature_algorithm"]
+    made = asn1_x509.Certificate(
+        {"tbs_certificate": tbs, "signature_algorithm": algorithm, "signature_value": signature}
+    )
+    pem = x509.load_der_x509_certificate(made.dump()).public_bytes(serialization.Encoding.PEM)
+    return Pair(pem, pair.key_pem)
 
 
 def openssl_below(
