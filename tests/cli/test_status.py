@@ -1,6 +1,7 @@
 """`devicecert status NAME`: what is served beside the address and the clock, and whether each fits."""
 
 import json
+import re
 from dataclasses import replace
 from datetime import datetime, timedelta
 from importlib import import_module
@@ -125,6 +126,26 @@ def test_a_device_that_was_never_seen_is_told(monkeypatch: pytest.MonkeyPatch) -
     result = status_of(monkeypatch, view(DeviceStatus()), "gate")
     assert result.exit_code == 1
     assert "Served:   nothing was seen yet" in result.stdout
+
+
+def test_the_list_has_a_line_for_each_and_says_what_is_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    well = status_of(monkeypatch, view())
+    assert (well.exit_code, rows_of(well)) == (
+        0,
+        [
+            ["DEVICE", "ADDRESS", "SECURE", "EXPIRES", "CLOCK", "NEXT"],
+            ["cams/gate", "10.0.0.1", "True", "2027-02-21 12:00", "in sync"],
+        ],
+    )
+    clock = condition("ClockInSync", "False", "ClockOff", "The device's clock is 60 min behind.")
+    ready = condition("Ready", "False", "ClockOff", "Set it.")
+    fast = replace(WELL, served=None, address=AddressStatus("10.0.0.1", "10.0.0.7"), conditions=(clock, ready))
+    bad = status_of(monkeypatch, view(fast))
+    assert (bad.exit_code, rows_of(bad)[1:]) == (1, [["cams/gate", "10.0.0.7", "Unknown", "off", "ClockOff: Set it."]])
+
+
+def rows_of(result: Result) -> list[list[str]]:
+    return [re.split(r"  +", line.strip()) for line in result.stdout.splitlines()]
 
 
 def test_what_a_device_wrote_is_neither_markup_nor_command(monkeypatch: pytest.MonkeyPatch) -> None:
