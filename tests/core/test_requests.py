@@ -99,6 +99,19 @@ def known(s: CertificateSituation, **more: Any) -> CertificateSituation:
 
 REQUESTED = asked(look())
 OBSERVED = replace(REQUESTED, members=(stalled_by(Reason.OBSERVE_ONLY, capabilities=MAKES),))
+LOCKED_OUT = replace(
+    REQUESTED,
+    members=(
+        member(
+            capabilities=MAKES,
+            told=(
+                Condition("Identified", "True", Reason.KEY_KNOWN, "", 1, NOW),
+                Condition("Authenticated", "False", Reason.CREDENTIALS_REJECTED, "", 1, NOW),
+                Condition("Stalled", "True", Reason.CREDENTIALS_REJECTED, "Act.", 1, NOW),
+            ),
+        ),
+    ),
+)
 KNOWN = known(look())
 BY_OPERATOR = wish(source=KeySource.OPERATOR)
 BY_OWN_CA = look(certificate(key_source=KeySource.DEVICE))
@@ -154,6 +167,7 @@ def test_a_request_goes_its_way(sentence: str, s: CertificateSituation, step: ob
     [
         ("the device makes it", REQUESTED, State.WAITING, Reason.WAITING_FOR_CSR, "Device gate"),
         ("one that may not be changed makes none", OBSERVED, State.HELD, Reason.OBSERVE_ONLY, "Act."),
+        ("one that lets nobody in makes none", LOCKED_OUT, State.HELD, Reason.WAITING_FOR_CSR, "Act."),
         (
             "another device made one before",
             replace(REQUESTED, csr=replace(THERE, device_uid="uid-before")),
@@ -439,3 +453,10 @@ def test_another_issuer_makes_another_certificate() -> None:
     names = wanted_names(look())
     wishes = [wish(), wish(CERT_MANAGER), wish(replace(CERT_MANAGER, name="other")), PROVIDED, certificate()]
     assert len({input_hash(look(one), names).partition("-")[0] for one in wishes}) == len(wishes)
+
+
+def test_who_waits_for_a_device_that_waits_for_a_person_is_stalled_as_well() -> None:
+    told = {one.type: one for one in certificate_claims(LOCKED_OUT, decide_certificate(LOCKED_OUT), None)}
+    assert (told["Issued"].reason, told["Stalled"].status) == (Reason.WAITING_FOR_CSR, "True")
+    told = {one.type: one for one in certificate_claims(REQUESTED, decide_certificate(REQUESTED), None)}
+    assert (told["Issued"].reason, told["Stalled"].status) == (Reason.WAITING_FOR_CSR, "False")

@@ -22,7 +22,7 @@ def certificate_claims(
     issued, installed, secure = _issued(s, plan, failure), _installed(s, plan), _secure(plan)
     at_rest = isinstance(plan.next, Rest) and plan.next.state is not State.WAITING
     ready = _ready(s, plan, issued, secure)
-    needs_person = issued.status == "False" and _only_a_person_helps(s)
+    needs_person = issued.status == "False" and (_only_a_person_helps(s) or _its_maker_stands_still(plan))
     return (issued, installed, secure, *summary(ready, at_rest=at_rest, stalled_early=needs_person))
 
 
@@ -35,6 +35,12 @@ def _only_a_person_helps(s: CertificateSituation) -> bool:
             return final and reason is not Reason.SECRET_MISSING
         case _:
             return False
+
+
+def _its_maker_stands_still(plan: CertificatePlan) -> bool:
+    """The device that is to make the key waits for a person."""
+    rest = plan.next
+    return isinstance(rest, Rest) and (rest.state, rest.reason) == (State.HELD, Reason.WAITING_FOR_CSR)
 
 
 def _issued(s: CertificateSituation, plan: CertificatePlan, failure: OperatorError | None) -> Claim:

@@ -9,6 +9,7 @@ from device_cert_operator.core.certificate_model import (
     Issue,
     IssueForCSR,
     MakeCSR,
+    Member,
     NoteFailure,
     Publish,
     RecordCSR,
@@ -85,6 +86,15 @@ def _provided(s: CertificateSituation, secret: str, why: tuple[Reason, str]) -> 
     )
 
 
+def _csr_of_the_device(maker: Member) -> Rest:
+    """Waited for; or the device stands still, and only the Device's own reason says more."""
+    told = f"Device {maker.name} is to make a key and a CSR."
+    if (standstill := maker.standstill) is None:
+        return Rest(State.WAITING, Reason.WAITING_FOR_CSR, told)
+    reason = standstill[0] if standstill[0] is Reason.OBSERVE_ONLY else Reason.WAITING_FOR_CSR
+    return Rest(State.HELD, reason, f"{told} {standstill[1]}")
+
+
 def _next_for_request(s: CertificateSituation, why: tuple[Reason, str]) -> CertificateStep | Rest:
     """CSR asked for → there → recorded → fit → signed → published; a stale request begins anew."""
     names = wanted_names(s)
@@ -98,10 +108,7 @@ def _next_for_request(s: CertificateSituation, why: tuple[Reason, str]) -> Certi
     if s.csr is None or not csr_is_answered(request, s.csr, _device_uid(s) if by_device else ""):
         if not by_device:
             return MakeCSR(request)
-        maker = s.members[0]
-        if (standstill := maker.standstill) is not None:
-            return Rest(State.HELD, standstill[0], f"Device {maker.name} is to make a key and a CSR. {standstill[1]}")
-        return Rest(State.WAITING, Reason.WAITING_FOR_CSR, f"Device {maker.name} is to make a key and a CSR.")
+        return _csr_of_the_device(s.members[0])
     if (unfit := why_csr_unfit(s.csr, request, s.desired)) is not None:
         return Rest(State.HELD, *unfit)
     if s.csr.facts is not None and request.public_key_sha256 != s.csr.facts.public_key_sha256:
