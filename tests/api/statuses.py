@@ -83,6 +83,7 @@ FULL_CERTIFICATE = CertificateStatus(
         NOON,
         "k" * 64,
         "c" * 253,
+        key_lost=True,
     ),
     conditions=conditions(CERTIFICATE_CONDITIONS),
 )

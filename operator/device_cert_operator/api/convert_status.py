@@ -332,6 +332,7 @@ def _request(part: Document) -> RequestStatus:
         needed_time(part, "time"),
         text_or_none(part, "publicKeySHA256"),
         text(part, "configMap"),
+        part.get("keyLost") is True,
     )
 
 
@@ -346,6 +347,7 @@ def _request_document(request: RequestStatus | None) -> dict[str, Any] | None:
         "key": CSR_KEY,
         "publicKeySHA256": request.public_key_sha256,
         "inputHash": request.input_hash,
+        "keyLost": request.key_lost or None,
         "time": build_time(request.since),
     }
 

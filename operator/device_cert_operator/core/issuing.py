@@ -91,9 +91,9 @@ def _next_for_request(s: CertificateSituation, why: tuple[Reason, str]) -> Certi
     hashed = input_hash(s, names)
     request = s.status.request
     if request is None or (s.wanted is not None and request.number <= s.wanted.number):
-        return BeginRequest(why[0], why[1], _new_request(s, names, hashed))
+        return BeginRequest(why[0], why[1], _new_request(s, why[0], names, hashed))
     if (stale := why_stale(request, s.csr, s.desired, names, hashed)) is not None:
-        return BeginRequest(stale[0], stale[1], _new_request(s, names, hashed))
+        return BeginRequest(stale[0], stale[1], _new_request(s, stale[0], names, hashed))
     by_device = s.desired.key_source is KeySource.DEVICE
     if s.csr is None or not csr_is_answered(request, s.csr, _device_uid(s) if by_device else ""):
         if not by_device:
@@ -113,7 +113,8 @@ def _next_for_request(s: CertificateSituation, why: tuple[Reason, str]) -> Certi
     if isinstance(answer, NotSigned):
         if answer.again:
             return Resubmit(request) if _is_counted(s, answer.reason) else NoteFailure(answer.reason, answer.message)
-        return Rest(State.HELD if answer.final else State.WAITING, answer.reason, answer.message)
+        state = State.HELD if answer.final else State.WAITING
+        return Rest(state, answer.reason, f"{_what_never_fits(request, answer)}{answer.message}")
     if answer.problem is not None:
         return Rest(State.HELD, answer.problem.reason, answer.problem.message)
     return Publish(why[0], why[1], request, request.input_hash)
@@ -125,9 +126,17 @@ def _is_counted(s: CertificateSituation, reason: Reason) -> bool:
     return s.status.attempts.next_at is not None and told is not None and told.reason == reason
 
 
-def _new_request(s: CertificateSituation, names: Names, hashed: str) -> RequestStatus:
-    """The next number: above every revision's and every earlier request's."""
-    last = s.status.request.number if s.status.request else 0
+def _what_never_fits(request: RequestStatus, answer: NotSigned) -> str:
+    """Whoever still holds the earlier file would put it there again."""
+    if not request.key_lost or answer.reason is not Reason.WAITING_FOR_SIGNATURE:
+        return ""
+    return "The device lost its earlier key: a certificate that was signed for that will never fit again. "
+
+
+def _new_request(s: CertificateSituation, reason: Reason, names: Names, hashed: str) -> RequestStatus:
+    """The next number: above every revision's and every earlier request's. A key stays lost until another is signed."""
+    before = s.status.request
+    last = before.number if before else 0
     return RequestStatus(
         max(last, s.highest, *(revision.number for revision in s.revisions)) + 1,
         names.all,
@@ -135,6 +144,7 @@ def _new_request(s: CertificateSituation, names: Names, hashed: str) -> RequestS
         hashed,
         s.now,
         config_map=f"{s.desired.key.name}-csr",
+        key_lost=reason is Reason.DEVICE_KEY_LOST or (before is not None and before.key_lost),
     )
 
 

@@ -202,6 +202,7 @@ class RequestStatus:
 
     names: asked for. input_hash: of the revision to be. public_key_sha256: of the CSR, once one
     was seen: if the CSR is gone afterwards, its key is lost. config_map: where the CSR stands, for people.
+    key_lost: it was begun because the device lost the key of what came before.
     """
 
     number: int
@@ -211,6 +212,7 @@ class RequestStatus:
     since: datetime
     public_key_sha256: str | None = None
     config_map: str = ""
+    key_lost: bool = False
 
 
 @dataclass(frozen=True, slots=True)
