@@ -48,6 +48,8 @@ WELL = frozenset(
         Reason.WELL_FORMED,
         Reason.AUTHORITY_UNCONSTRAINED,
         Reason.AUTHORITY_WITHOUT_KEY_USAGE,
+        Reason.AUTHORITY_BASIC_CONSTRAINTS_NOT_CRITICAL,
+        Reason.AUTHORITY_FOR_ANY_PURPOSE,
         Reason.AUTHORITY_CANNOT_CROSS_SIGN,
         Reason.UP_TO_DATE,
         Reason.ROTATION_PENDING,
