@@ -433,6 +433,18 @@ def test_a_renewal_under_way_leaves_everything_ready() -> None:
     assert (claims["Installed"], claims["Ready"][0]) == (("False", Reason.RENEWING), "True")
 
 
+def test_a_renewal_that_a_device_needs_leave_for_is_told_while_the_present_one_is_good() -> None:
+    held = (*HAS.members[0].status.conditions, Condition("Ready", "True", "GapNotAllowed", "Allow it.", 1, NOW))
+    s = replace(HAS, revisions=(OLD, NEW), members=(member(state=DONE, told=held),))
+    s = given_turn(s, MemberStatus("gate", 2, NOW - timedelta(minutes=1)))
+    claims = {one.type: one for one in certificate_claims(s, decide_certificate(s), None)}
+    assert (claims["Installed"].status, claims["Installed"].reason) == ("False", Reason.GAP_NOT_ALLOWED)
+    assert claims["Installed"].message == "Device gate: Allow it."
+    assert claims["Ready"].status == "True"
+    allowed = replace(s, desired=replace(s.desired, allow_gap=True))
+    assert told(allowed)["Installed"] == ("False", Reason.RENEWING), "the Device has not looked again yet"
+
+
 def test_five_devices_that_renew_are_named_shortly() -> None:
     names = tuple("abcde")
     s = look(

@@ -250,6 +250,19 @@ def test_what_fits_is_no_stale_request() -> None:
     assert isinstance(decide_certificate(nameless).next, IssueForCSR), "our own CA adds the names"
 
 
+@pytest.mark.parametrize("status", ["True", "False"])
+def test_a_csr_for_which_the_device_needs_leave_is_told(status: str) -> None:
+    """Whether it is secure with an older certificate or not."""
+    told = Condition("Ready", status, "GapNotAllowed", "Allow it.", 1, NOW)
+    s = asked(look())
+    s = replace(s, members=(member(capabilities=MAKES, told=(*s.members[0].status.conditions, told)),))
+    issued = next(one for one in certificate_claims(s, decide_certificate(s), None) if one.type == "Issued")
+    assert (issued.status, issued.reason) == ("False", Reason.GAP_NOT_ALLOWED)
+    assert issued.message == "Device gate is to make a key and a CSR. Allow it."
+    allowed = plan_issue(replace(s, desired=replace(s.desired, allow_gap=True)))
+    assert isinstance(allowed, Rest) and allowed.reason is Reason.WAITING_FOR_CSR
+
+
 def test_a_device_that_is_gone_has_made_no_csr() -> None:
     two = replace(asked(look(BY_OWN_CA.desired)), members=(Member("gone"), member(capabilities=MAKES)))
     two = asked(replace(two, status=CertificateStatus(1)))

@@ -417,6 +417,16 @@ def test_what_passes_by_itself_is_waited_for_by_one_who_only_looks_too() -> None
     assert said(replace(WELL_SITUATION, dry_run=True))["Ready"] == ("True", Reason.READY)
 
 
+def test_a_device_that_asks_for_patience_keeps_saying_what_its_next_certificate_needs() -> None:
+    held = Condition("Ready", "True", "GapNotAllowed", "Allow it.", 1, NOW)
+    known = tuple(Condition(kind, "True", "LoggedIn", "", 1, NOW) for kind in ("Authenticated", "ClockInSync"))
+    s = replace(WELL_SITUATION, report=None, login_error=DeviceBusy("later"))
+    busy = replace(s, status=replace(s.status, conditions=(*known, held)))
+    assert said(busy)["Ready"] == ("True", Reason.GAP_NOT_ALLOWED)
+    other = replace(busy, status=replace(busy.status, conditions=(*known, READY)))
+    assert said(other)["Ready"] == ("True", Reason.READY)
+
+
 def test_a_moved_device_names_its_declared_address() -> None:
     s = situation(address="10.0.0.9", report=report())
     told = next(one for one in claims(s, decide(s)) if one.type == "AddressCurrent")
@@ -494,6 +504,17 @@ def test_events_are_told_on_transitions_only() -> None:
     assert events_between((), waiting) == ()
     unsure = (Condition("Secure", "Unknown", "NotChecked", "m", 1, NOW),)
     assert events_between(good, unsure) == ()
+
+
+def test_that_the_next_certificate_needs_leave_is_told_once() -> None:
+    """The device is Ready as it is, and no other condition says so."""
+    held = (Condition("Ready", "True", "GapNotAllowed", "m", 1, NOW),)
+    assert events_between((READY,), held) == (("Warning", "GapNotAllowed", "m"),)
+    assert events_between((), held) == (("Warning", "GapNotAllowed", "m"),)
+    assert events_between(held, held) == ()
+    assert events_between(held, (READY,)) == ()
+    refused = (replace(held[0], status="False"),)
+    assert events_between((READY,), refused) == (), "another condition tells it"
 
 
 # ---------------------------------------------------------------------------------------------- names

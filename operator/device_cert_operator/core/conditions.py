@@ -89,6 +89,9 @@ CLOSED_BY_A_CHANGE = frozenset(
     }
 )
 
+# what keeps the next certificate from a device whose present one is still good: told by Ready, which stays True
+HOLDS_THE_NEXT = frozenset({Reason.GAP_NOT_ALLOWED, Reason.KEY_TYPE_REFUSED, Reason.UNSUPPORTED})
+
 RECONCILING = frozenset(
     {
         Reason.NOT_CHECKED,

@@ -99,8 +99,8 @@ def _next_for_request(s: CertificateSituation, why: tuple[Reason, str]) -> Certi
         if not by_device:
             return MakeCSR(request)
         maker = s.members[0]
-        if (standstill := maker.standstill) is not None:
-            return Rest(State.HELD, standstill[0], f"Device {maker.name} is to make a key and a CSR. {standstill[1]}")
+        if (held := maker.standstill or s.why_held_back(maker)) is not None:
+            return Rest(State.HELD, held[0], f"Device {maker.name} is to make a key and a CSR. {held[1]}")
         return Rest(State.WAITING, Reason.WAITING_FOR_CSR, f"Device {maker.name} is to make a key and a CSR.")
     if (unfit := why_csr_unfit(s.csr, request, s.desired)) is not None:
         return Rest(State.HELD, *unfit)
