@@ -70,6 +70,8 @@ async def test_an_operator_ends_in_time_while_the_api_server_hangs_and_a_device_
             await asyncio.to_thread(plane.pause_api_server)
             try:
                 await camera.power_off()
+                world.look_again()
+                await world.holds(lambda: world.app is not None and world.app.queue.busy_longest() is not None)
                 started = time.monotonic()
                 await world.stop_operator()
                 assert time.monotonic() - started < 10
