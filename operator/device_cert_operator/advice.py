@@ -269,6 +269,14 @@ ADVICE: dict[Reason, tuple[str, str]] = {
         "Guard the key; prefer a constrained root.",
     ),
     Reason.AUTHORITY_WITHOUT_KEY_USAGE: ("The root names no key usage; strict verifiers refuse it.", "Replace it."),
+    Reason.AUTHORITY_BASIC_CONSTRAINTS_NOT_CRITICAL: (
+        "The root says that it is a CA, but not as critical; strict verifiers refuse it.",
+        "Replace it.",
+    ),
+    Reason.AUTHORITY_FOR_ANY_PURPOSE: (
+        "The root is for any purpose, not expressly for TLS servers; browsers accept it, OpenSSL does not.",
+        "Replace it by one without extendedKeyUsage.",
+    ),
     Reason.AUTHORITY_CANNOT_CROSS_SIGN: (
         "The root cannot sign its successor.",
         "Give the new root to all clients before the rotation ends.",

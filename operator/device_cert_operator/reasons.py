@@ -156,6 +156,8 @@ class Reason(StrEnum):
     WELL_FORMED = "WellFormed"
     AUTHORITY_UNCONSTRAINED = "AuthorityUnconstrained"
     AUTHORITY_WITHOUT_KEY_USAGE = "AuthorityWithoutKeyUsage"
+    AUTHORITY_BASIC_CONSTRAINTS_NOT_CRITICAL = "AuthorityBasicConstraintsNotCritical"
+    AUTHORITY_FOR_ANY_PURPOSE = "AuthorityForAnyPurpose"
     AUTHORITY_CANNOT_CROSS_SIGN = "AuthorityCannotCrossSign"
     UP_TO_DATE = "UpToDate"
     ROTATION_PENDING = "RotationPending"

@@ -39,8 +39,9 @@ class Settings:
     liveness_silence: timedelta = field(
         default=timedelta(minutes=15), metadata=told("A worker that is busy with one object for longer is dead.")
     )
+    # the watches and the Lease take up to a second each after it, and the process is to be gone within ten
     shutdown_within: timedelta = field(
-        default=timedelta(seconds=8), metadata=told("How long device work under way may go on after SIGTERM.")
+        default=timedelta(seconds=7), metadata=told("How long device work under way may go on after SIGTERM.")
     )
     metrics_host: str = field(default="127.0.0.1", metadata=told("Address of /metrics, /healthz and /readyz."))
     metrics_port: int = field(default=8000, metadata=told("Their port; 0 picks a free one."))

@@ -60,6 +60,7 @@ FULL_DEVICE = DeviceStatus(
     credentials=CredentialsState("v" * 64, "Refused", 2, NOON),
     handled_reboot=LONG,
     last_reboot=RebootStatus(NOON, SHORT, 2, NOON),
+    earlier_reboots=tuple(RebootStatus(NOON, f"{n}" + "鍵" * 255, 2, NOON) for n in range(8)),
     firmware_ca=FirmwareCAStatus("e" * 64, LONG, "c" * 253, shared=True),
     unreachable_since=NOON,
     conditions=conditions(DEVICE_CONDITIONS),
@@ -83,6 +84,7 @@ FULL_CERTIFICATE = CertificateStatus(
         NOON,
         "k" * 64,
         "c" * 253,
+        key_lost=True,
     ),
     conditions=conditions(CERTIFICATE_CONDITIONS),
 )

@@ -44,6 +44,7 @@ from device_cert_operator.core.authority_steps import (
 from device_cert_operator.core.model import KeyType, NameConstraints, ObjectKey, SubjectFields, names_of
 from device_cert_operator.core.status import ServedStatus
 from device_cert_operator.core.steps import Rest
+from device_cert_operator.core.verdict import ANY_PURPOSE, SERVER_AUTH
 from device_cert_operator.errors import ClusterError, MissingReference, OperatorError
 from device_cert_operator.reasons import Reason
 from tests.support.situations import NOW, facts
@@ -328,6 +329,8 @@ def test_devices_without_a_chain_are_named_while_it_matters() -> None:
 REMARKS: list[tuple[str, dict[str, Any], Reason, str]] = [
     ("X.509 v1", {"version": 1, "key_usage": None, "path_length": None}, Reason.AUTHORITY_LEGACY_FORM, "-x509_strict"),
     ("no keyUsage", {"key_usage": None}, Reason.AUTHORITY_WITHOUT_KEY_USAGE, "-x509_strict"),
+    ("not critical", {"ca_critical": False}, Reason.AUTHORITY_BASIC_CONSTRAINTS_NOT_CRITICAL, "-x509_strict"),
+    ("any purpose", {"extended_key_usage": (ANY_PURPOSE,)}, Reason.AUTHORITY_FOR_ANY_PURPOSE, "OpenSSL"),
     ("pathlen 0", {"path_length": 0}, Reason.AUTHORITY_CANNOT_CROSS_SIGN, "every client has to trust the new root"),
     ("no constraints", {"name_constraints": None}, Reason.AUTHORITY_UNCONSTRAINED, "impersonate any site"),
     ("near its end", {"not_after": NOW + 89 * DAY}, Reason.AUTHORITY_EXPIRES_SOON, "2027-02-21"),
@@ -341,6 +344,18 @@ def test_what_is_unusual_is_told_with_for_whom_it_matters(more: dict[str, Any], 
     assert told in message
     s = situation(current=replace(FOUND, facts=a_root("a", **more)))
     assert claim(s, "WellFormed")[:2] == ("False", reason)
+
+
+def test_what_more_clients_refuse_is_told_first() -> None:
+    all_of_it = a_root("a", key_usage=None, ca_critical=False, extended_key_usage=(ANY_PURPOSE,), name_constraints=None)
+    assert [reason for reason, _ in remarks_on(all_of_it, NOW)] == [
+        Reason.AUTHORITY_FOR_ANY_PURPOSE,
+        Reason.AUTHORITY_WITHOUT_KEY_USAGE,
+        Reason.AUTHORITY_BASIC_CONSTRAINTS_NOT_CRITICAL,
+        Reason.AUTHORITY_UNCONSTRAINED,
+    ]
+    both = a_root("a", extended_key_usage=(ANY_PURPOSE, SERVER_AUTH))
+    assert remarks_on(both, NOW) == ()
 
 
 # ------------------------------------------------------------------------------------- names and subjects

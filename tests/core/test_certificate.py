@@ -24,6 +24,7 @@ from device_cert_operator.core.model import (
     KeyAlgorithm,
     KeyType,
     Names,
+    Revision,
     SubjectFields,
     names_of,
 )
@@ -175,6 +176,38 @@ def test_names_of_the_spec_come_on_top_and_addresses_can_be_left_out() -> None:
 def test_the_key_type(algorithm: KeyAlgorithm, size: int | None, capabilities: tuple[str, ...], kind: KeyType) -> None:
     s = look(member(capabilities=capabilities), desired=certificate(algorithm=algorithm, key_size=size))
     assert choose_key_type(s) is kind
+
+
+def refused(one: Revision, reason: Reason = Reason.KEY_TYPE_REFUSED) -> RevisionState:
+    return RevisionState(failed=FailedRevision(one.ref, reason, 1, NOW + timedelta(minutes=5)))
+
+
+RSA = facts("r", key_type="RSA", curve=None, key_bits=2048)
+
+
+def test_a_device_that_lists_ecdsa_and_refuses_it_gets_rsa() -> None:
+    s = replace(FIT, members=(member(state=refused(ONE)),))
+    assert reason_of(s) is Reason.KEY_DOES_NOT_FIT
+    assert choose_key_type(s) is KeyType.RSA_2048
+    step = decide_certificate(s).next
+    assert isinstance(step, Issue) and step.key_type is KeyType.RSA_2048
+    both = (*s.revisions, replace(ONE, number=2, secret="gate-r2", facts=RSA))
+    turn = decide_certificate(replace(s, revisions=both)).next
+    assert isinstance(turn, GiveTurn) and turn.revision.number == 2
+    other = replace(FIT, members=(member(state=refused(ONE, Reason.STORE_FULL)),))
+    assert reason_of(other) is None and choose_key_type(other) is KeyType.ECDSA_P256
+
+
+def test_a_device_that_refuses_rsa_too_makes_the_two_take_no_turns() -> None:
+    rsa = replace(ONE, number=2, secret="gate-r2", facts=RSA)
+    s = replace(FIT, revisions=(ONE, rsa), members=(member(state=refused(rsa)),))
+    assert reason_of(s) is None
+    only = replace(FIT, members=(member(capabilities=("ECDSA-P256",), state=refused(ONE)),))
+    assert reason_of(only) is None, "it lists nothing else"
+    other = replace(FIT, revisions=(rsa,), members=(member(capabilities=("ECDSA-P384",)),))
+    assert reason_of(other) is None, "another one would be of the same kind"
+    asked = replace(FIT, members=(member(state=refused(ONE)),), desired=certificate(algorithm=KeyAlgorithm.ECDSA))
+    assert choose_key_type(asked) is KeyType.ECDSA_P256, "whoever names a kind gets it"
 
 
 def test_it_is_issued_when_a_device_is_known_to_be_there() -> None:
@@ -431,6 +464,18 @@ def test_a_renewal_under_way_leaves_everything_ready() -> None:
     assert plan.members[0].secure
     claims = told(s)
     assert (claims["Installed"], claims["Ready"][0]) == (("False", Reason.RENEWING), "True")
+
+
+def test_a_renewal_that_a_device_needs_leave_for_is_told_while_the_present_one_is_good() -> None:
+    held = (*HAS.members[0].status.conditions, Condition("Ready", "True", "GapNotAllowed", "Allow it.", 1, NOW))
+    s = replace(HAS, revisions=(OLD, NEW), members=(member(state=DONE, told=held),))
+    s = given_turn(s, MemberStatus("gate", 2, NOW - timedelta(minutes=1)))
+    claims = {one.type: one for one in certificate_claims(s, decide_certificate(s), None)}
+    assert (claims["Installed"].status, claims["Installed"].reason) == ("False", Reason.GAP_NOT_ALLOWED)
+    assert claims["Installed"].message == "Device gate: Allow it."
+    assert claims["Ready"].status == "True"
+    allowed = replace(s, desired=replace(s.desired, allow_gap=True))
+    assert told(allowed)["Installed"] == ("False", Reason.RENEWING), "the Device has not looked again yet"
 
 
 def test_five_devices_that_renew_are_named_shortly() -> None:

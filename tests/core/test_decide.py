@@ -621,6 +621,19 @@ def test_a_device_that_tells_no_time_is_not_off_by_its_zone() -> None:
     assert not is_off_by_its_zone(replace(JAPAN, offset=None), timedelta(seconds=30))
 
 
+def test_what_to_do_about_a_kind_of_key_that_is_refused_stands_beside_the_next_try() -> None:
+    later = NOW + timedelta(minutes=1)
+    rsa = replace(R2, facts=facts("r", key_type="RSA", curve=None, key_bits=2048))
+    for one, kind, other in ((R2, "ECDSA-P256", "RSA"), (rsa, "RSA-2048", "ECDSA")):
+        turn = replace(NEW_TURN, assignment=assignment(one, R1))
+        s = with_revision_state(turn, failed=FailedRevision(one.ref, "KeyTypeRefused", 2, later))
+        held = decide(s).next
+        assert isinstance(held, Rest) and held.reason is Reason.KEY_TYPE_REFUSED
+        assert f"(2 tries); the next try is at {later:%Y-%m-%d %H:%M} UTC" in held.message
+        move = f"The device refuses {kind} keys, whatever it lists: set spec.privateKey.algorithm of the"
+        assert f"{move} DeviceCertificate to {other}." in held.message
+
+
 def test_the_key_type_of_a_revision_is_named_as_devices_list_it() -> None:
     assert key_type_of(R1) == KeyType.ECDSA_P256
     assert key_type_of(replace(R1, facts=facts(key_type="RSA", key_bits=2048, curve=None))) == KeyType.RSA_2048

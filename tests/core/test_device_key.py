@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from device_cert_operator.core.decide import decide
+from device_cert_operator.core.device_conditions import claims
 from device_cert_operator.core.model import Capabilities, CSRRequest, KeyType, names_of
 from device_cert_operator.core.situation import CSRWanted, Situation
 from device_cert_operator.core.status import FailedRevision
@@ -79,6 +80,9 @@ def test_why_a_device_is_not_asked_is_told(s: Situation, reason: Reason, words: 
     assert (plan.next.state, plan.next.reason) == (State.HELD, reason)
     assert words in plan.next.message
     assert not any(finding.condition == "Secure" for finding in plan.findings), "it is secure all the same"
+    ready = next(one for one in claims(s, plan) if one.type == "Ready")
+    assert (ready.status, ready.reason) == ("True", reason)
+    assert words in ready.message
     first = decide(replace(s, verdict=None))
     assert any(finding.condition == "Secure" and finding.reason is reason for finding in first.findings)
 

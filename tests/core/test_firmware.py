@@ -611,6 +611,17 @@ def test_the_conditions_of_the_certificate(s: CertificateSituation, wanted: dict
     assert wanted.items() <= conditions_of(s).items()
 
 
+def test_who_pauses_the_certificate_is_told() -> None:
+    """The annotation, the whole operator, or somebody's deletion."""
+    by = "the operator's setting DEVICECERT_PAUSED"
+    s = wish(desired=certificate(issuer=DeviceCAIssuer(PIN), paused=True, paused_by=by))
+    plan = decide_firmware(s)
+    assert isinstance(plan.next, Rest)
+    assert plan.next.message == f"Paused by {by}; remove it to go on."
+    [ready] = [claim for claim in firmware_claims(s, plan) if claim.type == "Ready"]
+    assert ready.message == f"Paused by {by}."
+
+
 def test_several_kinds_of_devices_are_told_apart_before_one_ca_is_pinned() -> None:
     other = member(WRONG, name="yard", status={"firmware_ca": FirmwareCAStatus(OTHER)})
     s = wish(member(WRONG), other, desired=UNPINNED_WISH)

@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from device_cert_operator.core.decide import decide
+from device_cert_operator.core.device_conditions import claims
 from device_cert_operator.core.identity import BY_DEVICE_CA, Recognition
 from device_cert_operator.core.model import DeviceIdentity, StoredCertificate
 from device_cert_operator.core.situation import Situation
@@ -107,6 +108,14 @@ def test_no_certificate_is_cleared_without_leave() -> None:
     )
     told = decide(replace(s, verdict=None))
     assert any(finding.condition == "Secure" and finding.reason is Reason.GAP_NOT_ALLOWED for finding in told.findings)
+
+
+def test_a_renewal_that_needs_leave_is_told_although_the_device_is_secure() -> None:
+    s = replace(GAP, assignment=assignment(R2, R1))
+    found = {one.type: one for one in claims(s, decide(s))}
+    assert (found["Ready"].status, found["Ready"].reason) == ("True", Reason.GAP_NOT_ALLOWED)
+    assert "allowGap: true" in found["Ready"].message
+    assert (found["Secure"].status, found["Stalled"].status) == ("True", "False")
 
 
 def test_what_cannot_be_proven_in_time_is_taken_back() -> None:

@@ -264,6 +264,19 @@ def test_what_fits_is_no_stale_request() -> None:
     assert isinstance(decide_certificate(nameless).next, IssueForCSR), "our own CA adds the names"
 
 
+@pytest.mark.parametrize("status", ["True", "False"])
+def test_a_csr_for_which_the_device_needs_leave_is_told(status: str) -> None:
+    """Whether it is secure with an older certificate or not."""
+    told = Condition("Ready", status, "GapNotAllowed", "Allow it.", 1, NOW)
+    s = asked(look())
+    s = replace(s, members=(member(capabilities=MAKES, told=(*s.members[0].status.conditions, told)),))
+    issued = next(one for one in certificate_claims(s, decide_certificate(s), None) if one.type == "Issued")
+    assert (issued.status, issued.reason) == ("False", Reason.GAP_NOT_ALLOWED)
+    assert issued.message == "Device gate is to make a key and a CSR. Allow it."
+    allowed = plan_issue(replace(s, desired=replace(s.desired, allow_gap=True)))
+    assert isinstance(allowed, Rest) and allowed.reason is Reason.WAITING_FOR_CSR
+
+
 def test_a_device_that_is_gone_has_made_no_csr() -> None:
     two = replace(asked(look(BY_OWN_CA.desired)), members=(Member("gone"), member(capabilities=MAKES)))
     two = asked(replace(two, status=CertificateStatus(1)))
@@ -329,6 +342,24 @@ def test_a_key_that_was_lost_leads_to_a_new_request() -> None:
     assert isinstance(step, BeginRequest) and step.request.number == 2
     other = replace(failed, reason="RolledBack")
     assert why_issue(replace(s, members=(member(capabilities=MAKES, state=RevisionState(failed=other)),))) != why
+
+
+def test_what_was_signed_for_a_key_that_was_lost_never_fits_again_and_that_is_told() -> None:
+    """Also when the device moves before the new CSR is signed."""
+    lost = plan_issue(replace(KNOWN, csr=None))
+    assert isinstance(lost, BeginRequest) and lost.request.key_lost
+    failed = FailedRevision(REVISION.ref, "DeviceKeyLost", 1, NOW)
+    again = plan_issue(replace(ISSUED, members=(member(capabilities=MAKES, state=RevisionState(failed=failed)),)))
+    assert isinstance(again, BeginRequest) and again.request.key_lost
+    moved = plan_issue(replace(known(look(), key_lost=True), members=(member(current="10.0.0.9", capabilities=MAKES),)))
+    assert isinstance(moved, BeginRequest) and moved.reason is Reason.NAMES_CHANGED and moved.request.key_lost
+    first = plan_issue(look())
+    assert isinstance(first, BeginRequest) and not first.request.key_lost
+    waits = replace(known(look(), key_lost=True), answer=NotSigned(Reason.WAITING_FOR_SIGNATURE, "Have it signed."))
+    issued = next(one for one in certificate_claims(waits, decide_certificate(waits), None) if one.type == "Issued")
+    assert "will never fit again" in issued.message and issued.message.endswith("Have it signed.")
+    unread = plan_issue(replace(waits, answer=NotSigned(Reason.CERTIFICATE_UNREADABLE, "No PEM.", final=True)))
+    assert isinstance(unread, Rest) and unread.message == "No PEM."
 
 
 # ------------------------------------------------------------------------------------------ provided

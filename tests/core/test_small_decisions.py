@@ -38,6 +38,7 @@ from device_cert_operator.core.model import (
     is_ip,
     names_of,
 )
+from device_cert_operator.core.policy import ADDRESS_CHANGE, DATES, why_not_reboot, with_reboot
 from device_cert_operator.core.schedule import (
     backoff_for,
     effective_renew_before,
@@ -52,6 +53,7 @@ from device_cert_operator.core.status import (
     CredentialsState,
     DeviceStatus,
     IdentityStatus,
+    RebootStatus,
     RevisionState,
 )
 from device_cert_operator.core.verdict import ALL, Fault, Verdict
@@ -415,10 +417,80 @@ def test_what_passes_by_itself_is_waited_for_by_one_who_only_looks_too() -> None
     assert said(replace(WELL_SITUATION, dry_run=True))["Ready"] == ("True", Reason.READY)
 
 
+def test_a_device_that_asks_for_patience_keeps_saying_what_its_next_certificate_needs() -> None:
+    held = Condition("Ready", "True", "GapNotAllowed", "Allow it.", 1, NOW)
+    known = tuple(Condition(kind, "True", "LoggedIn", "", 1, NOW) for kind in ("Authenticated", "ClockInSync"))
+    s = replace(WELL_SITUATION, report=None, login_error=DeviceBusy("later"))
+    busy = replace(s, status=replace(s.status, conditions=(*known, held)))
+    assert said(busy)["Ready"] == ("True", Reason.GAP_NOT_ALLOWED)
+    other = replace(busy, status=replace(busy.status, conditions=(*known, READY)))
+    assert said(other)["Ready"] == ("True", Reason.READY)
+
+
 def test_a_moved_device_names_its_declared_address() -> None:
     s = situation(address="10.0.0.9", report=report())
     told = next(one for one in claims(s, decide(s)) if one.type == "AddressCurrent")
     assert "declared: 10.0.0.1" in told.message
+
+
+A, B = ADDRESS_CHANGE, DATES
+HOUR = timedelta(hours=1)
+
+
+def restarted(status: DeviceStatus, *causes: str) -> DeviceStatus:
+    """For each cause, one hour after another; the last one an hour ago."""
+    for number, cause in enumerate(causes):
+        status = with_reboot(status, cause, NOW - (len(causes) - number) * HOUR)
+    return status
+
+
+@pytest.mark.parametrize(
+    ("causes", "held"),
+    [
+        ((), frozenset()),
+        ((A,), frozenset()),
+        ((A, A), {A}),
+        ((A, B, A), {A}),
+        ((A, B, A, B), {A, B}),
+        ((A, A, "a person's request"), {A}),
+        ((A, "one request", A, "another"), {A}),
+        ((A, A, *(f"request {number}" for number in range(9))), {A}),
+    ],
+)
+def test_restarts_are_counted_for_each_cause(causes: tuple[str, ...], held: frozenset[str]) -> None:
+    s = situation(status=restarted(DeviceStatus(), *causes))
+    assert {cause for cause in (A, B) if why_not_reboot(cause, s) is not None} == held
+    assert s.status.last_reboot is None or s.status.last_reboot.at == NOW - HOUR
+    assert len(s.status.earlier_reboots) <= 2, "requests are a person's own, and not counted"
+
+
+def test_a_restart_that_waits_for_tomorrow_says_how_often_and_for_what() -> None:
+    held = why_not_reboot(A, situation(status=restarted(DeviceStatus(), A, A, B)))
+    assert held is not None
+    assert held.message == f"The device was restarted 2 times today for {A}; no more follows today."
+
+
+def test_a_day_later_a_cause_counts_anew_and_is_forgotten() -> None:
+    spent = restarted(DeviceStatus(), A, A, B, B)
+    later = situation(status=spent, now=NOW + timedelta(hours=20, minutes=30))
+    assert why_not_reboot(A, later) is None
+    assert why_not_reboot(B, later) is not None
+    again = with_reboot(spent, A, later.now)
+    assert again.last_reboot == RebootStatus(later.now, A, 1, later.now)
+    assert [one.cause for one in again.earlier_reboots] == [B]
+    assert with_reboot(spent, "request", NOW + timedelta(days=2)).earlier_reboots == ()
+
+
+def test_a_status_that_knows_one_restart_only_goes_on_counting() -> None:
+    """As an earlier version wrote it; without the beginning of the day as well."""
+    before = DeviceStatus(last_reboot=RebootStatus(NOW - HOUR, A))
+    assert with_reboot(before, A, NOW).last_reboot == RebootStatus(NOW, A, 2, NOW - HOUR)
+    status = with_reboot(before, B, NOW)
+    assert status.last_reboot == RebootStatus(NOW, B, 1, NOW)
+    assert status.earlier_reboots == (RebootStatus(NOW - HOUR, A),)
+    assert with_reboot(status, A, NOW + HOUR).last_reboot == RebootStatus(NOW + HOUR, A, 2, NOW - HOUR)
+    long = with_reboot(before, "x" * 99, NOW).last_reboot
+    assert long is not None and long.cause == "x" * 64
 
 
 def test_events_are_told_on_transitions_only() -> None:
@@ -432,6 +504,17 @@ def test_events_are_told_on_transitions_only() -> None:
     assert events_between((), waiting) == ()
     unsure = (Condition("Secure", "Unknown", "NotChecked", "m", 1, NOW),)
     assert events_between(good, unsure) == ()
+
+
+def test_that_the_next_certificate_needs_leave_is_told_once() -> None:
+    """The device is Ready as it is, and no other condition says so."""
+    held = (Condition("Ready", "True", "GapNotAllowed", "m", 1, NOW),)
+    assert events_between((READY,), held) == (("Warning", "GapNotAllowed", "m"),)
+    assert events_between((), held) == (("Warning", "GapNotAllowed", "m"),)
+    assert events_between(held, held) == ()
+    assert events_between(held, (READY,)) == ()
+    refused = (replace(held[0], status="False"),)
+    assert events_between((READY,), refused) == (), "another condition tells it"
 
 
 # ---------------------------------------------------------------------------------------------- names

@@ -4,7 +4,7 @@ import itertools
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -279,6 +279,8 @@ async def test_https_that_is_off_is_switched_on_over_http(simulator: Simulator) 
         assert (await driver.observe()).https_enabled is False
         await driver.enable_https()
     await back(bench.camera.address)
+    async with replace(bench, pinned=False).driver() as driver:
+        assert (await driver.observe()).https_enabled, "HTTP is never switched off"
 
 
 async def test_a_certificate_that_a_request_destroyed_comes_back_with_https(bench: CameraBench) -> None:

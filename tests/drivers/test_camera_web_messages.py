@@ -150,6 +150,11 @@ def test_refusals_say_who_can_help(status: int, body: object, kind: type[Operato
     assert error.message.startswith("uploading")
 
 
+def test_a_kind_of_key_that_is_refused_comes_with_the_next_move() -> None:
+    error = pages.error_of(reply({"error": "key-type"}, 400), "uploading")
+    assert error is not None and "spec.privateKey.algorithm of the DeviceCertificate" in error.message
+
+
 def test_what_a_device_says_is_cut_and_made_printable() -> None:
     error = pages.error_of(reply({"error": "no\x1b[31m", "message": "y\n" * 500}, 400), "asking")
     assert error is not None

@@ -21,6 +21,7 @@ from tests.drivers.bundles import csr_request, signed_for
 from tests.drivers.contract import Bench, DriverContract
 from tests.net.test_http import Budget
 from tests.simulator.conftest import new_address, simulator, subnet
+from tests.simulator.helpers import back
 
 __all__ = ["new_address", "simulator", "subnet"]  # fixtures
 
@@ -40,10 +41,20 @@ class SimulatedBench:
     async def connect(self) -> AsyncIterator[DeviceConnection]:
         shown = self.device.shown
         assert shown is not None
+        async with self._connection(self.device.spec.https_port, to_der(shown.chain[0])) as connection:
+            yield connection
+
+    @asynccontextmanager
+    async def over_http(self) -> AsyncIterator[DeviceConnection]:
+        async with self._connection(self.device.spec.http_port, None) as connection:
+            yield connection
+
+    @asynccontextmanager
+    async def _connection(self, port: int, pin_der: bytes | None) -> AsyncIterator[DeviceConnection]:
         async with open_connection(
             self.device.address,
-            self.device.spec.https_port,
-            pin_der=to_der(shown.chain[0]),
+            port,
+            pin_der=pin_der,
             credentials=Credentials(self.device.spec.username, self.device.spec.password),
             guard=Budget(),
             timeout=timedelta(seconds=5),
@@ -147,11 +158,15 @@ async def test_a_slow_key_is_waited_for_over_several_visits(
 
 async def test_https_is_switched_on_at_a_device_without_a_certificate(any_bench: SimulatedBench) -> None:
     device = any_bench.device
-    async with any_bench.connect() as connection:
+    device.https_enabled = False
+    device.keystore.assigned = None
+    await device.restart_listeners()
+    async with any_bench.over_http() as connection:
         driver = driver_for("onvif", connection)
-        device.https_enabled = False
-        device.keystore.assigned = None
         await driver.enable_https()
         await driver.enable_https()
-    assert device.https_enabled
+    await back(device.address)
     assert device.keystore.assigned is not None
+    async with any_bench.over_http() as connection:
+        report = await driver_for("onvif", connection).observe()
+    assert report.https_enabled, "HTTP is never switched off"

@@ -61,6 +61,11 @@ def test_a_fault_says_who_can_help(
     assert caught.value.message.startswith("UploadCertificate: the device says ")
 
 
+def test_a_kind_of_key_that_is_refused_comes_with_the_next_move() -> None:
+    with pytest.raises(OnvifFault, match=r"spec\.privateKey\.algorithm of the DeviceCertificate"):
+        parse_body(fault("Sender", "InvalidArgVal", "UnsupportedEllipticCurve"), "CreateECCKeyPair")
+
+
 def test_what_is_in_use_and_what_is_gone_are_known() -> None:
     with pytest.raises(OnvifFault) as in_use:
         parse_body(fault("Sender", "InvalidArgVal", "ReferenceExists"), "DeleteKey")

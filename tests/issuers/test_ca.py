@@ -10,6 +10,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from device_cert_operator.core.authority_conditions import remarks_on
 from device_cert_operator.core.model import (
     CASecretIssuer,
     DesiredCertificate,
@@ -24,7 +25,7 @@ from device_cert_operator.issuers import ca as issuer
 from device_cert_operator.issuers.ca import Issued, issue, issue_for_csr
 from device_cert_operator.pki.authority import Authority, read_authority
 from device_cert_operator.pki.csr import build_csr, csr_to_pem
-from device_cert_operator.pki.facts import pem_to_ders
+from device_cert_operator.pki.facts import pem_to_ders, read_facts
 from device_cert_operator.pki.gate import why_unacceptable
 from device_cert_operator.pki.keys import PrivateKey, PublicKey, make_key, read_key
 from device_cert_operator.reasons import Reason
@@ -202,6 +203,35 @@ def test_openssl_and_the_linter_take_what_is_issued_under_it(
     for host in ("192.168.1.5", "fd00::5", "gate.cams.example", "a.doors.example"):
         said = ca.openssl_verify(tmp_path, anchors=made.ca_crt, sent=made.tls_crt, host=host, at=now, strict=strict)
         assert said == "OK", f"{form}: {host}"
+
+
+_IS_CA, _NOT_FOR_ALL = "basicConstraints=critical,CA:TRUE", "extendedKeyUsage=anyExtendedKeyUsage"
+_SIGNS = ("keyUsage=critical,keyCertSign,cRLSign", "subjectKeyIdentifier=hash")
+_OF_OTHER_THINGS = {Reason.AUTHORITY_UNCONSTRAINED, Reason.AUTHORITY_EXPIRES_SOON}
+REMARKED: list[tuple[str, tuple[str, ...], Reason | None, bool, bool]] = [
+    ("conforming", (_IS_CA, *_SIGNS), None, True, True),
+    ("not critical", _NOT_CRITICAL, Reason.AUTHORITY_BASIC_CONSTRAINTS_NOT_CRITICAL, True, False),
+    ("without keyUsage", _BY_REQ[::2], Reason.AUTHORITY_WITHOUT_KEY_USAGE, True, False),
+    ("any purpose", (_IS_CA, *_SIGNS, _NOT_FOR_ALL), Reason.AUTHORITY_FOR_ANY_PURPOSE, False, False),
+    ("any purpose, and servers", (_IS_CA, *_SIGNS, f"{_NOT_FOR_ALL},serverAuth"), None, True, True),
+]
+
+
+@pytest.mark.parametrize(
+    ("extensions", "reason", "plain", "strict"), [row[1:] for row in REMARKED], ids=[row[0] for row in REMARKED]
+)
+def test_what_is_remarked_of_an_adopted_root_is_what_openssl_does(
+    tmp_path: Path, extensions: tuple[str, ...], reason: Reason | None, plain: bool, strict: bool
+) -> None:
+    pair = ca.openssl_root(tmp_path, extensions=extensions)
+    now = pair.certificate.not_valid_before_utc + timedelta(seconds=1)
+    made = issue(read_authority("cams/root-ca", pair.cert_pem, pair.key_pem, now), WANTED, ONE, KeyType.ECDSA_P256, now)
+    for is_strict, accepted in ((False, plain), (True, strict)):
+        sent = {"anchors": made.ca_crt, "sent": made.tls_crt, "host": "10.0.0.1", "at": now}
+        said = ca.openssl_verify(tmp_path, **sent, strict=is_strict)
+        assert (said == "OK") is accepted, said
+    told = [one for one, _ in remarks_on(read_facts(pair.der), now) if one not in _OF_OTHER_THINGS]
+    assert told == ([] if reason is None else [reason])
 
 
 def test_openssl_refuses_a_host_that_was_not_asked_for(tmp_path: Path) -> None:

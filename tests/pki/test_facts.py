@@ -57,6 +57,7 @@ def test_a_leaf_is_read_whole() -> None:
     assert facts.key_usage == frozenset({"digitalSignature", "keyEncipherment"})
     assert facts.extended_key_usage == ("1.3.6.1.5.5.7.3.1",)
     assert (facts.has_san, facts.san_critical, facts.subject_is_empty) == (True, False, False)
+    assert facts.ca_critical
     assert facts.not_before == datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
     assert (facts.extensions_problem, facts.name_constraints, facts.names_cut) == (None, None, False)
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from device_simulator import Fault
+from device_simulator import Fault, Kind
 from tests.support.world import HTTP, HTTPS, World
 
 # ------------------------------------------------------------------------------------ credentials
@@ -290,6 +290,40 @@ async def test_a_device_with_rsa_only_gets_an_rsa_key(world: World) -> None:
     await world.start_operator()
     await world.ready("gate")
     assert camera.shown.key.key_size == 2048
+
+
+@pytest.mark.parametrize("driver", ["onvif", "camera-web"])
+async def test_a_device_that_lists_ecdsa_and_refuses_it_gets_an_rsa_key(world: World, driver: str) -> None:
+    kind = {"kind": Kind.FIRMWARE_CA} if driver == "camera-web" else {}
+    camera = await world.camera("gate", faults={Fault.KEY_TYPE_REFUSED}, **kind)
+    await world.credentials()
+    await world.authority()
+    await world.apply(world.device("gate", driver=driver), world.certificate("gate"))
+    await world.start_operator()
+    await world.ready("gate", within=40)
+    await world.becomes_trusted(camera)
+    assert camera.shown is not None and camera.shown.key.key_size == 2048
+    status = (await world.get("dcert", "gate"))["status"]
+    assert (status["revision"], status["effective"]["algorithm"]) == (2, "RSA-2048"), "one try was enough"
+
+
+async def test_a_kind_of_key_that_was_asked_for_and_is_refused_is_told_with_the_next_move(world: World) -> None:
+    camera = await world.camera("gate", faults={Fault.KEY_TYPE_REFUSED})
+    await world.credentials()
+    await world.authority()
+    await world.apply(world.device("gate"), world.certificate("gate", privateKey={"algorithm": "ECDSA"}))
+    await world.start_operator()
+    await world.until("dcert", "gate", "Stalled", "True", "KeyTypeRefused")
+    told = await world.condition("dev", "gate", "Stalled")
+    assert "spec.privateKey.algorithm of the DeviceCertificate" in told["message"]
+    own = camera.served_fingerprint
+    await world.more_passes("Device", 3)
+    told = await world.until("dev", "gate", "Stalled", "True", "KeyTypeRefused")
+    assert "spec.privateKey.algorithm of the DeviceCertificate" in told["message"], "between two tries as well"
+    assert camera.served_fingerprint == own
+    await world.apply(world.certificate("gate", privateKey={"algorithm": "RSA"}))
+    await world.ready("gate")
+    assert await world.trusted(camera.address)
 
 
 async def test_a_name_under_which_another_certificate_is_shown_is_told(world: World) -> None:

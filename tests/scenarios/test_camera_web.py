@@ -70,13 +70,27 @@ async def test_a_camera_that_clears_its_slot_first_needs_leave_for_a_renewal_but
     camera = await one_camera(world, faults={Fault.CLEAR_IMPORT_GAP})
     first = camera.served_fingerprint
     await world.kubectl("annotate", "dcert", "gate", "devicecert.io/renew=now")
+    told = await world.until("dev", "gate", "Ready", "True", "GapNotAllowed")
+    assert "spec.allowGap: true" in told["message"]
+    told = await world.until("dcert", "gate", "Installed", "False", "GapNotAllowed")
+    assert told["message"].startswith("Device gate: ") and "spec.allowGap: true" in told["message"]
     await world.holds(lambda: camera.counters.requests["GET /cgi/certificate"] > 6)
+    await world.more_passes("Device", 3)
     assert camera.served_fingerprint == first
     assert await world.trusted(camera.address)
+    assert await gaps_told(world) == ["Device", "DeviceCertificate"], "once each"
     await world.kubectl("patch", "dcert", "gate", "--type=merge", "-p", '{"spec":{"allowGap":true}}')
     await world.holds(lambda: camera.served_fingerprint not in {first, None})
     await world.becomes_trusted(camera)
     await world.ready("gate")
+    await world.until("dev", "gate", "Ready", "True", "Ready")
+    await world.until("dcert", "gate", "Installed", "True")
+
+
+async def gaps_told(world: World) -> list[str]:
+    """The kinds of the objects of which an event tells it."""
+    found = json.loads(await world.kubectl("get", "events", "--field-selector=reason=GapNotAllowed", "-o", "json"))
+    return sorted(event["involvedObject"]["kind"] for event in found["items"])
 
 
 async def test_a_moved_camera_with_one_slot_gets_its_new_address(world: World) -> None:
@@ -108,6 +122,8 @@ async def test_a_camera_whose_request_destroys_its_certificate_needs_leave_for_t
     await world.apply(world.device("gate", driver="camera-web"), made_there)
     await world.start_operator()
     told = await world.until("dev", "gate", "Secure", "False", "GapNotAllowed")
+    assert "spec.allowGap: true" in told["message"]
+    told = await world.until("dcert", "gate", "Issued", "False", "GapNotAllowed")
     assert "spec.allowGap: true" in told["message"]
     assert "POST /cgi/certificate/request" not in camera.counters.requests
     await world.kubectl("patch", "dcert", "gate", "--type=merge", "-p", '{"spec":{"allowGap":true}}')

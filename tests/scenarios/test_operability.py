@@ -11,6 +11,7 @@ import yaml
 from device_cert_operator.api import generate
 from device_cert_operator.core.steps import Install
 from device_cert_operator.reconcile import device as device_story
+from device_cert_operator.settings import Settings
 from local_control_plane import plane as planes
 from local_control_plane.plane import ControlPlane
 from tests.support import authorities
@@ -63,11 +64,14 @@ async def test_an_operator_ends_in_time_while_the_api_server_hangs_and_a_device_
         async with World(plane, "default") as world:
             camera = await world.one_camera(connection={"timeout": "60s"})
             await world.stop_operator()
-            await world.start_operator(shutdown_within=timedelta(seconds=2), lease_name="x", lease_namespace="default")
+            within = Settings().shutdown_within
+            await world.start_operator(shutdown_within=within, lease_name="x", lease_namespace="default")
             await world.holds(lambda: world.app is not None and world.app.leadership.leading)
             await asyncio.to_thread(plane.pause_api_server)
             try:
                 await camera.power_off()
+                world.look_again()
+                await world.holds(lambda: world.app is not None and world.app.queue.busy_longest() is not None)
                 started = time.monotonic()
                 await world.stop_operator()
                 assert time.monotonic() - started < 10

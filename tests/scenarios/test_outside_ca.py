@@ -192,9 +192,18 @@ async def test_after_a_factory_restore_the_old_file_never_fits_again(world: Worl
     await world.ready("gate")
     await camera.factory_reset()
     told = await world.until("dcert", "gate", "Issued", "False", "WaitingForSignature")
-    assert "gate-csr" in told["message"]
+    assert "will never fit again" in told["message"] and "gate-csr" in told["message"]
     events = await world.kubectl("get", "events", "-o", "jsonpath={.items[*].reason}")
     assert "DeviceKeyLost" in events
+    await world.holds(lambda: camera.journal.operations["CreatePKCS10CSR"] == 2)
+    uploads = camera.journal.operations["UploadCertificate"]
+    await put(world, first, outside.issuing_pem, outside.root_pem, **{"offered": "again"})
+    await world.more_passes("DeviceCertificate", 2)
+    await world.more_passes("Device", 2)
+    told = await world.condition("dcert", "gate", "Issued")
+    assert (told["status"], told["reason"]) == ("False", "WaitingForSignature")
+    assert "will never fit again" in told["message"]
+    assert camera.journal.operations["UploadCertificate"] == uploads
     await put(world, outside.sign(await csr_of(world)), outside.issuing_pem, outside.root_pem)
     await world.ready("gate")
     assert await world.trusted(camera.address, outside.root)

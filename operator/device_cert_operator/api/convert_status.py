@@ -50,6 +50,7 @@ from device_cert_operator.core.status import (
 LONGEST_TEXT = 1024
 LONGEST_NAME = 256
 MOST_ITEMS = 64
+MOST_REBOOTS = 8
 SHOWN_NAMES = 3
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _CLOCK_SOURCES = frozenset(ClockSource)
@@ -73,6 +74,7 @@ def device_status(obj: Document) -> DeviceStatus:
         credentials=_credentials(part_of(status, "credentials")),
         handled_reboot=text_or_none(part_of(status, "handledRequests"), "reboot"),
         last_reboot=readable(_reboot, status.get("lastReboot")),
+        earlier_reboots=readable_items(_reboot, status.get("earlierReboots")),
         firmware_ca=readable(_firmware_ca, status.get("firmwareCA")),
         unreachable_since=time_or_none(status.get("unreachableSince")),
         conditions=readable_items(read_condition, status.get("conditions")),
@@ -290,6 +292,7 @@ def device_status_document(status: DeviceStatus) -> dict[str, Any]:
         },
         "handledRequests": {"reboot": status.handled_reboot},
         "lastReboot": _reboot_document(status.last_reboot),
+        "earlierReboots": [_reboot_document(one) for one in status.earlier_reboots[:MOST_REBOOTS]] or None,
         "firmwareCA": _firmware_ca_document(status.firmware_ca),
         "unreachableSince": build_time(status.unreachable_since),
         "conditions": [condition_document(condition) for condition in status.conditions],
@@ -332,6 +335,7 @@ def _request(part: Document) -> RequestStatus:
         needed_time(part, "time"),
         text_or_none(part, "publicKeySHA256"),
         text(part, "configMap"),
+        part.get("keyLost") is True,
     )
 
 
@@ -346,6 +350,7 @@ def _request_document(request: RequestStatus | None) -> dict[str, Any] | None:
         "key": CSR_KEY,
         "publicKeySHA256": request.public_key_sha256,
         "inputHash": request.input_hash,
+        "keyLost": request.key_lost or None,
         "time": build_time(request.since),
     }
 

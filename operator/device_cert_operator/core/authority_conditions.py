@@ -7,6 +7,7 @@ from device_cert_operator.core.authority_model import Origin, Phase
 from device_cert_operator.core.conditions import Claim, no, summary, unknown, yes
 from device_cert_operator.core.model import CertificateFacts
 from device_cert_operator.core.steps import Rest, State
+from device_cert_operator.core.verdict import SERVER_AUTH
 from device_cert_operator.errors import ClusterError, OperatorError
 from device_cert_operator.reasons import Reason
 
@@ -16,23 +17,7 @@ Remark = tuple[Reason, str]
 
 def remarks_on(facts: CertificateFacts, now: datetime) -> tuple[Remark, ...]:
     """What is unusual about a root, the most important first, each with the clients for which it matters."""
-    remarks: list[Remark] = []
-    if facts.version < 3:
-        remarks.append(
-            (
-                Reason.AUTHORITY_LEGACY_FORM,
-                "It is X.509 v1, made without an extensions file: browsers, plain OpenSSL and Go accept it; strict "
-                "verifiers (openssl -x509_strict, Python's cryptography) refuse everything below it.",
-            )
-        )
-    elif facts.key_usage is None:
-        remarks.append(
-            (
-                Reason.AUTHORITY_WITHOUT_KEY_USAGE,
-                "It has no keyUsage: browsers and Go accept it; openssl -x509_strict and Python's cryptography in its "
-                "default policy refuse it.",
-            )
-        )
+    remarks = _remarks_on_form(facts)
     if facts.path_length == 0:
         remarks.append(
             (
@@ -57,6 +42,46 @@ def remarks_on(facts: CertificateFacts, now: datetime) -> tuple[Remark, ...]:
             )
         )
     return tuple(remarks)
+
+
+def _remarks_on_form(facts: CertificateFacts) -> list[Remark]:
+    """What some clients refuse, and with it everything below."""
+    remarks: list[Remark] = []
+    purposes = facts.extended_key_usage
+    if purposes is not None and SERVER_AUTH not in purposes:
+        remarks.append(
+            (
+                Reason.AUTHORITY_FOR_ANY_PURPOSE,
+                "Its extendedKeyUsage names any purpose, and TLS servers not expressly: browsers and Python's "
+                "cryptography accept it; OpenSSL, and what is built on it (curl, Python's ssl), refuse everything "
+                "below it.",
+            )
+        )
+    if facts.version < 3:
+        remarks.append(
+            (
+                Reason.AUTHORITY_LEGACY_FORM,
+                "It is X.509 v1, made without an extensions file: browsers, plain OpenSSL and Go accept it; strict "
+                "verifiers (openssl -x509_strict, Python's cryptography) refuse everything below it.",
+            )
+        )
+    elif facts.key_usage is None:
+        remarks.append(
+            (
+                Reason.AUTHORITY_WITHOUT_KEY_USAGE,
+                "It has no keyUsage: browsers and Go accept it; openssl -x509_strict and Python's cryptography in its "
+                "default policy refuse it.",
+            )
+        )
+    if not facts.ca_critical:
+        remarks.append(
+            (
+                Reason.AUTHORITY_BASIC_CONSTRAINTS_NOT_CRITICAL,
+                "Its basicConstraints are not critical: browsers and plain OpenSSL accept it; openssl -x509_strict and "
+                "Python's cryptography in its default policy refuse it.",
+            )
+        )
+    return remarks
 
 
 def authority_claims(s: AuthoritySituation, last: Rest | None, failure: OperatorError | None) -> tuple[Claim, ...]:

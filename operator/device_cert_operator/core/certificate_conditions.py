@@ -71,6 +71,10 @@ def _installed(s: CertificateSituation, plan: CertificatePlan) -> Claim:
     if not behind:
         return yes("Installed", Reason.INSTALLED, f"Every device serves revision {s.wanted.number}.")
     if all(member.secure for member in behind):
+        waiting = {member.name for member in behind}
+        for member in s.members:
+            if member.name in waiting and (held := s.why_held_back(member)) is not None:
+                return no("Installed", held[0], f"Device {member.name}: {held[1]}")
         return no("Installed", Reason.RENEWING, f"{_names(behind)}: an older revision still serves.")
     first = next(member for member in behind if not member.secure)
     return no("Installed", Reason(first.reason), f"Device {first.name}: {first.message}")

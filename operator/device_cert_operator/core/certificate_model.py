@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from device_cert_operator.core.authority_model import AllowedNames
-from device_cert_operator.core.conditions import find, status_of
+from device_cert_operator.core.conditions import HOLDS_THE_NEXT, find, status_of
 from device_cert_operator.core.model import (
     AddressPolicy,
     DesiredCertificate,
@@ -60,6 +60,12 @@ class Member:
             return None
         stands = self.beyond_help or told.reason == Reason.OBSERVE_ONLY
         return (Reason(told.reason), told.message) if stands else None
+
+    @property
+    def holds_the_next(self) -> tuple[Reason, str] | None:
+        """What keeps the device from its next certificate, whether the present one is good or not."""
+        ready = find(self.status.conditions, "Ready")
+        return (Reason(ready.reason), ready.message) if ready is not None and ready.reason in HOLDS_THE_NEXT else None
 
     @property
     def secure(self) -> bool:
@@ -126,6 +132,11 @@ class CertificateSituation:
     @property
     def wanted(self) -> Revision | None:
         return self.revisions[-1] if self.revisions else None
+
+    def why_held_back(self, member: Member) -> tuple[Reason, str] | None:
+        """What keeps the next certificate from this device; a gap that is allowed meanwhile no longer does."""
+        held = member.holds_the_next
+        return None if held is None or (held[0] is Reason.GAP_NOT_ALLOWED and self.desired.allow_gap) else held
 
 
 @dataclass(frozen=True, slots=True)

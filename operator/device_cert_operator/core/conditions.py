@@ -48,6 +48,8 @@ WELL = frozenset(
         Reason.WELL_FORMED,
         Reason.AUTHORITY_UNCONSTRAINED,
         Reason.AUTHORITY_WITHOUT_KEY_USAGE,
+        Reason.AUTHORITY_BASIC_CONSTRAINTS_NOT_CRITICAL,
+        Reason.AUTHORITY_FOR_ANY_PURPOSE,
         Reason.AUTHORITY_CANNOT_CROSS_SIGN,
         Reason.UP_TO_DATE,
         Reason.ROTATION_PENDING,
@@ -86,6 +88,9 @@ CLOSED_BY_A_CHANGE = frozenset(
         Reason.CERTIFICATE_UNREADABLE,
     }
 )
+
+# what keeps the next certificate from a device whose present one is still good: told by Ready, which stays True
+HOLDS_THE_NEXT = frozenset({Reason.GAP_NOT_ALLOWED, Reason.KEY_TYPE_REFUSED, Reason.UNSUPPORTED})
 
 RECONCILING = frozenset(
     {

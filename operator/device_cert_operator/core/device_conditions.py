@@ -2,7 +2,9 @@
 
 from device_cert_operator.core.conditions import (
     CLOSED_BY_A_CHANGE,
+    HOLDS_THE_NEXT,
     Claim,
+    find,
     kept,
     no,
     status_of,
@@ -49,7 +51,7 @@ def claims(s: Situation, plan: Plan) -> tuple[Claim, ...]:
     lost = away is not None and s.now - away >= STALLED_WHEN_UNREACHABLE_FOR
     lost = lost or any(finding.person for finding in plan.findings)
     at_rest = isinstance(plan.next, Rest) and plan.next.state is not State.WAITING
-    return parts + summary(_observed(_ready(parts, plan), s, plan), at_rest=at_rest, stalled_early=lost)
+    return parts + summary(_observed(_ready(parts, s, plan), s, plan), at_rest=at_rest, stalled_early=lost)
 
 
 def _all_kinds() -> tuple[str, ...]:
@@ -131,7 +133,7 @@ def _secure(s: Situation) -> Claim:
     return yes("Secure", Reason.TRUSTED, message or "Clients that trust the intended CA accept this device.")
 
 
-def _ready(parts: tuple[Claim, ...], plan: Plan) -> Claim:
+def _ready(parts: tuple[Claim, ...], s: Situation, plan: Plan) -> Claim:
     denied = next((part for part in parts if part.status == "False"), None)
     if isinstance(plan.next, Rest) and plan.next.reason is Reason.PAUSED:
         return no("Ready", Reason.PAUSED, plan.next.message)
@@ -142,9 +144,17 @@ def _ready(parts: tuple[Claim, ...], plan: Plan) -> Claim:
     )
     if open_part is not None and open_part.reason is not Reason.CLOCK_UNREAD:
         return no("Ready", open_part.reason, open_part.message)
-    if isinstance(plan.next, Rest) and plan.next.reason in {Reason.WAITING_FOR_WINDOW, Reason.REBOOT_NEEDED}:
-        return yes("Ready", Reason.READY, plan.next.message)
-    return yes("Ready", Reason.READY, "The device is as wanted.")
+    as_wanted = yes("Ready", Reason.READY, "The device is as wanted.")
+    before = find(s.status.conditions, "Ready")
+    match plan.next:
+        case Rest(_, Reason.WAITING_FOR_WINDOW | Reason.REBOOT_NEEDED, message):
+            return yes("Ready", Reason.READY, message)
+        case Rest(_, reason, message) if reason in HOLDS_THE_NEXT:
+            return yes("Ready", reason, message)  # its DeviceCertificate reads it here
+        case Rest(_, Reason.DEVICE_BUSY) if before is not None and _holds_the_next(before):
+            return kept((before,), "Ready", as_wanted)
+        case _:
+            return as_wanted
 
 
 def _observed(ready: Claim, s: Situation, plan: Plan) -> Claim:
@@ -159,12 +169,18 @@ def _observed(ready: Claim, s: Situation, plan: Plan) -> Claim:
     return ready
 
 
+def _holds_the_next(ready: Condition) -> bool:
+    return (ready.type, ready.status) == ("Ready", "True") and ready.reason in HOLDS_THE_NEXT
+
+
 def events_between(old: tuple[Condition, ...], new: tuple[Condition, ...]) -> tuple[tuple[str, str, str], ...]:
     """(type, reason, message) of the events for transitions: Normal for good, Warning for bad."""
     before = {condition.type: condition for condition in old}
     events = []
     for condition in new:
         previous = before.get(condition.type)
+        if _holds_the_next(condition) and (previous is None or not _holds_the_next(previous)):
+            events.append(("Warning", condition.reason, condition.message))
         if condition.type in {"Reconciling", "Stalled", "Ready"} or (previous is None and condition.status != "False"):
             continue
         if previous is not None and (previous.status, previous.reason) == (condition.status, condition.reason):

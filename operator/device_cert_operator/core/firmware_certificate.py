@@ -39,7 +39,7 @@ def decide_firmware(s: CertificateSituation) -> CertificatePlan:
     """The first thing to do, and the status of the members."""
     members = tuple(_member_status(member) for member in sorted(s.members, key=lambda member: member.name))
     if s.desired.paused:
-        told = "Paused by the annotation devicecert.io/paused; remove it to go on."
+        told = f"Paused by {s.desired.paused_by}; remove it to go on."
         return CertificatePlan(Rest(State.HELD, Reason.PAUSED, told), members)
     if s.status.request is not None:
         return CertificatePlan(DropRequest(), members)
@@ -141,7 +141,7 @@ def _secure(plan: CertificatePlan) -> Claim:
 
 def _ready(s: CertificateSituation, issued: Claim, secure: Claim) -> Claim:
     if s.desired.paused:
-        return no("Ready", Reason.PAUSED, "Paused by the annotation devicecert.io/paused.")
+        return no("Ready", Reason.PAUSED, f"Paused by {s.desired.paused_by}.")
     if secure.status == "True":
         return yes("Ready", Reason.READY, "Every device is secure.")
     if issued.status != "True":

@@ -20,7 +20,7 @@ from device_cert_operator.core.model import (
 )
 from device_cert_operator.core.one_slot import begin_in_place, has_one_slot, install_in_place, put_back
 from device_cert_operator.core.situation import Situation
-from device_cert_operator.core.status import Activating
+from device_cert_operator.core.status import Activating, FailedRevision
 from device_cert_operator.core.steps import (
     Activate,
     BeginActivation,
@@ -154,7 +154,7 @@ def _why_not_install(s: Situation, turn: Revision) -> Finding | None:
             "Secure",
             Reason(failed.reason),
             f"Revision {turn.number} could not be put on the device ({failed.attempts} tries); the next try is at "
-            f"{failed.next_attempt_at:%Y-%m-%d %H:%M} UTC.",
+            f"{failed.next_attempt_at:%Y-%m-%d %H:%M} UTC.{_next_move(failed, turn)}",
         )
     if (held := why_no_key_is_sent(s, turn)) is not None:
         return held
@@ -173,6 +173,16 @@ def _why_not_install(s: Situation, turn: Revision) -> Finding | None:
             "spec.privateKey.algorithm of the DeviceCertificate to Auto.",
         )
     return None
+
+
+def _next_move(failed: FailedRevision, turn: Revision) -> str:
+    """What helps sooner than the next try, if anything."""
+    if failed.reason != Reason.KEY_TYPE_REFUSED:
+        return ""
+    return (
+        f" The device refuses {key_type_of(turn)} keys, whatever it lists: set spec.privateKey.algorithm of the "
+        f"DeviceCertificate to {'ECDSA' if turn.facts.key_type == 'RSA' else 'RSA'}."
+    )
 
 
 def why_no_key_is_sent(s: Situation, revision: Revision) -> Finding | None:

@@ -86,9 +86,11 @@ def _provided(s: CertificateSituation, secret: str, why: tuple[Reason, str]) -> 
     )
 
 
-def _csr_of_the_device(maker: Member) -> Rest:
-    """Waited for; or the device stands still, and only the Device's own reason says more."""
+def _csr_of_the_device(s: CertificateSituation, maker: Member) -> Rest:
+    """Waited for; or the device is held back, or stands still, of which only the Device's own reason says more."""
     told = f"Device {maker.name} is to make a key and a CSR."
+    if (held := s.why_held_back(maker)) is not None:
+        return Rest(State.HELD, held[0], f"{told} {held[1]}")
     if (standstill := maker.standstill) is None:
         return Rest(State.WAITING, Reason.WAITING_FOR_CSR, told)
     reason = standstill[0] if standstill[0] is Reason.OBSERVE_ONLY else Reason.WAITING_FOR_CSR
@@ -101,14 +103,14 @@ def _next_for_request(s: CertificateSituation, why: tuple[Reason, str]) -> Certi
     hashed = input_hash(s, names)
     request = s.status.request
     if request is None or (s.wanted is not None and request.number <= s.wanted.number):
-        return BeginRequest(why[0], why[1], _new_request(s, names, hashed))
+        return BeginRequest(why[0], why[1], _new_request(s, why[0], names, hashed))
     if (stale := why_stale(request, s.csr, s.desired, names, hashed)) is not None:
-        return BeginRequest(stale[0], stale[1], _new_request(s, names, hashed))
+        return BeginRequest(stale[0], stale[1], _new_request(s, stale[0], names, hashed))
     by_device = s.desired.key_source is KeySource.DEVICE
     if s.csr is None or not csr_is_answered(request, s.csr, _device_uid(s) if by_device else ""):
         if not by_device:
             return MakeCSR(request)
-        return _csr_of_the_device(s.members[0])
+        return _csr_of_the_device(s, s.members[0])
     if (unfit := why_csr_unfit(s.csr, request, s.desired)) is not None:
         return Rest(State.HELD, *unfit)
     if s.csr.facts is not None and request.public_key_sha256 != s.csr.facts.public_key_sha256:
@@ -120,7 +122,8 @@ def _next_for_request(s: CertificateSituation, why: tuple[Reason, str]) -> Certi
     if isinstance(answer, NotSigned):
         if answer.again:
             return Resubmit(request) if _is_counted(s, answer.reason) else NoteFailure(answer.reason, answer.message)
-        return Rest(State.HELD if answer.final else State.WAITING, answer.reason, answer.message)
+        state = State.HELD if answer.final else State.WAITING
+        return Rest(state, answer.reason, f"{_what_never_fits(request, answer)}{answer.message}")
     if answer.problem is not None:
         return Rest(State.HELD, answer.problem.reason, answer.problem.message)
     return Publish(why[0], why[1], request, request.input_hash)
@@ -132,9 +135,17 @@ def _is_counted(s: CertificateSituation, reason: Reason) -> bool:
     return s.status.attempts.next_at is not None and told is not None and told.reason == reason
 
 
-def _new_request(s: CertificateSituation, names: Names, hashed: str) -> RequestStatus:
-    """The next number: above every revision's and every earlier request's."""
-    last = s.status.request.number if s.status.request else 0
+def _what_never_fits(request: RequestStatus, answer: NotSigned) -> str:
+    """Whoever still holds the earlier file would put it there again."""
+    if not request.key_lost or answer.reason is not Reason.WAITING_FOR_SIGNATURE:
+        return ""
+    return "The device lost its earlier key: a certificate that was signed for that will never fit again. "
+
+
+def _new_request(s: CertificateSituation, reason: Reason, names: Names, hashed: str) -> RequestStatus:
+    """The next number: above every revision's and every earlier request's. A key stays lost until another is signed."""
+    before = s.status.request
+    last = before.number if before else 0
     return RequestStatus(
         max(last, s.highest, *(revision.number for revision in s.revisions)) + 1,
         names.all,
@@ -142,6 +153,7 @@ def _new_request(s: CertificateSituation, names: Names, hashed: str) -> RequestS
         hashed,
         s.now,
         config_map=f"{s.desired.key.name}-csr",
+        key_lost=reason is Reason.DEVICE_KEY_LOST or (before is not None and before.key_lost),
     )
 
 

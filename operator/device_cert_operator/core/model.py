@@ -54,6 +54,7 @@ class CertificateFacts:
     extended_key_usage: dotted OIDs or None. dns_names, ip_addresses: from the SAN, at most 128 of each (`names_cut`).
     signature_hash: `sha256`, …, `sha1`, `md5` or None (EdDSA). path_length: how many CAs may follow below a CA.
     extensions_problem: why clients refuse its extensions: broken, or critical and unknown.
+    ca_critical: whether basicConstraints are critical, where there are any (RFC 5280, section 4.2.1.9).
     """
 
     fingerprint: str
@@ -81,6 +82,7 @@ class CertificateFacts:
     names_cut: bool = False
     path_length: int | None = None
     extensions_problem: str | None = None
+    ca_critical: bool = True
 
     @property
     def self_issued(self) -> bool:

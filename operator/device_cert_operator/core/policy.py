@@ -1,11 +1,13 @@
 """The brakes: which steps the user, or prudence, does not allow now."""
 
-from datetime import timedelta
+from dataclasses import replace
+from datetime import datetime, timedelta
 
 from device_cert_operator.core.addresses import CHANGE_OF_ADDRESS
 from device_cert_operator.core.installation import ACTIVATION, why_no_key_is_sent
 from device_cert_operator.core.model import Management, RebootPolicy
 from device_cert_operator.core.situation import Situation
+from device_cert_operator.core.status import DeviceStatus, RebootStatus
 from device_cert_operator.core.steps import (
     CHANGES_DEVICE,
     BeginActivation,
@@ -67,14 +69,43 @@ def why_not_reboot(cause: str, s: Situation) -> Rest | None:
         )
     if why is not None and s.desired.reboot_policy is RebootPolicy.IN_WINDOW and (held := _outside_windows(why, s)):
         return held
-    last = s.status.last_reboot
-    if last and last.cause == cause and last.count >= REBOOTS_A_DAY and s.now - (last.first_at or last.at) < A_DAY:
+    made = _made_today(s.status, cause, s.now)
+    if made is not None and made.count >= REBOOTS_A_DAY:
         return Rest(
             State.HELD,
             Reason.REBOOT_NEEDED,
-            f"The device was restarted {last.count} times today for {cause}; no more follows today.",
+            f"The device was restarted {made.count} times today for {cause}; no more follows today.",
         )
     return None
+
+
+def with_reboot(status: DeviceStatus, cause: str, now: datetime) -> DeviceStatus:
+    """The status with one more reboot for this cause. Those for other causes go on counting, as they may alternate."""
+    cause = cause[:64]
+    before = _made_today(status, cause, now)
+    first_at = now if before is None else _first_at(before)
+    entry = RebootStatus(now, cause, 1 if before is None else before.count + 1, first_at)
+    others = tuple(
+        one for one in _reboots(status) if one.cause != cause and one.cause in _WHY and _is_of_today(one, now)
+    )
+    return replace(status, last_reboot=entry, earlier_reboots=others)
+
+
+def _made_today(status: DeviceStatus, cause: str, now: datetime) -> RebootStatus | None:
+    return next((one for one in _reboots(status) if one.cause == cause and _is_of_today(one, now)), None)
+
+
+def _reboots(status: DeviceStatus) -> tuple[RebootStatus, ...]:
+    """One for each cause, the last one first."""
+    return (*((status.last_reboot,) if status.last_reboot else ()), *status.earlier_reboots)
+
+
+def _is_of_today(reboot: RebootStatus, now: datetime) -> bool:
+    return now - _first_at(reboot) < A_DAY
+
+
+def _first_at(reboot: RebootStatus) -> datetime:
+    return reboot.first_at or reboot.at
 
 
 def _outside_windows(why: str, s: Situation) -> Rest | None:

@@ -117,7 +117,7 @@ class CredentialsState:
 
 @dataclass(frozen=True, slots=True)
 class RebootStatus:
-    """The last reboot we asked for. count: how many for this cause within a day, since first_at."""
+    """The last reboot we asked for, for one cause. count: how many for this cause within a day, since first_at."""
 
     at: datetime
     cause: str
@@ -156,7 +156,10 @@ class Attempts:
 
 @dataclass(frozen=True, slots=True)
 class DeviceStatus:
-    """`Device.status`. observed_generation -1: never reconciled."""
+    """`Device.status`. observed_generation -1: never reconciled.
+
+    earlier_reboots: the last one for each cause of ours other than that of `last_reboot`, as long as it counts.
+    """
 
     observed_generation: int = -1
     address: AddressStatus = AddressStatus()
@@ -169,6 +172,7 @@ class DeviceStatus:
     credentials: CredentialsState = CredentialsState()
     handled_reboot: str | None = None
     last_reboot: RebootStatus | None = None
+    earlier_reboots: tuple[RebootStatus, ...] = ()
     firmware_ca: FirmwareCAStatus | None = None
     unreachable_since: datetime | None = None
     conditions: tuple[Condition, ...] = field(default=())
@@ -202,6 +206,7 @@ class RequestStatus:
 
     names: asked for. input_hash: of the revision to be. public_key_sha256: of the CSR, once one
     was seen: if the CSR is gone afterwards, its key is lost. config_map: where the CSR stands, for people.
+    key_lost: it was begun because the device lost the key of what came before.
     """
 
     number: int
@@ -211,6 +216,7 @@ class RequestStatus:
     since: datetime
     public_key_sha256: str | None = None
     config_map: str = ""
+    key_lost: bool = False
 
 
 @dataclass(frozen=True, slots=True)

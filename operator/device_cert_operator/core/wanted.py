@@ -37,7 +37,7 @@ def wanted_names(s: CertificateSituation) -> Names:
 
 
 def choose_key_type(s: CertificateSituation) -> KeyType:
-    """Auto: ECDSA P-256 where every device lists it, else RSA; a device never asked counts as RSA."""
+    """Auto: ECDSA P-256 where every device lists it, and has not refused it; else RSA, also for one never asked."""
     algorithm, size = s.desired.algorithm, s.desired.key_size
     if algorithm is KeyAlgorithm.AUTO:
         every = all(KeyType.ECDSA_P256 in _fitting(member, s) for member in s.members if member.desired is not None)
@@ -159,15 +159,26 @@ def renewal_at(desired: DesiredCertificate, revision: Revision) -> datetime:
 
 
 def _unfit_device(s: CertificateSituation, revision: Revision) -> str | None:
-    if s.desired.algorithm is not KeyAlgorithm.AUTO:
-        return None
     kind = key_type_of(revision)
+    if s.desired.algorithm is not KeyAlgorithm.AUTO or kind == choose_key_type(s):
+        return None  # another one would be of the same kind
     return next((member.name for member in s.members if _fitting(member, s) and kind not in _fitting(member, s)), None)
 
 
 def _fitting(member: Member, s: CertificateSituation) -> frozenset[str]:
     """Kinds of key that fit the device: those it takes, or those it makes."""
-    return member.makes_key_types if s.desired.key_source is KeySource.DEVICE else member.key_types
+    if s.desired.key_source is KeySource.DEVICE:
+        return member.makes_key_types
+    return member.key_types - _refused_by(member, s)
+
+
+def _refused_by(member: Member, s: CertificateSituation) -> frozenset[str]:
+    """ECDSA that the device lists and refused all the same. Never RSA: the two would take turns without end."""
+    failed = member.status.revision.failed
+    if failed is None or failed.reason != Reason.KEY_TYPE_REFUSED:
+        return frozenset()
+    kinds = (key_type_of(revision) for revision in s.revisions if revision.ref == failed.revision)
+    return frozenset(kind for kind in kinds if kind.startswith("ECDSA"))
 
 
 def _key_lost_by(s: CertificateSituation, revision: Revision) -> str | None:

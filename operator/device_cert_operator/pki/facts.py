@@ -147,6 +147,7 @@ def _facts(certificate: x509.Certificate, der: bytes) -> CertificateFacts:
         else None,
         names_cut=cut,
         extensions_problem=problem,
+        ca_critical=basic is None or basic.critical,
     )
 
 

@@ -13,8 +13,8 @@ from typing import assert_never
 from device_cert_operator.core import identity
 from device_cert_operator.core.addresses import CHANGE_OF_ADDRESS
 from device_cert_operator.core.model import AddressPolicy, Served
+from device_cert_operator.core.policy import with_reboot
 from device_cert_operator.core.situation import Situation
-from device_cert_operator.core.status import RebootStatus
 from device_cert_operator.core.steps import (
     CHANGES_DEVICE,
     Activate,
@@ -55,7 +55,6 @@ from device_cert_operator.reconcile.tools import Search
 from device_cert_operator.reconcile.visit import Visit
 
 LOG = logging.getLogger(__name__)
-A_DAY = timedelta(days=1)
 
 
 async def act(step: Step, situation: Situation, visit: Visit) -> None:
@@ -234,17 +233,9 @@ async def _reboot(visit: Visit, situation: Situation, cause: str) -> None:
 
     So is where the device is: it may come back with a key by which it cannot be found again.
     """
-    now, last = visit.tools.clock.now(), visit.status.last_reboot
-    again = last is not None and last.cause == cause and now - (last.first_at or last.at) < A_DAY
-    entry = RebootStatus(
-        at=now,
-        cause=cause[:64],
-        count=last.count + 1 if again and last else 1,
-        first_at=(last.first_at or last.at) if again and last else now,
-    )
     visit.reboot_now = None
     here = replace(visit.status.address, declared=visit.desired.host, current=visit.address)
-    restarting = replace(visit.status, last_reboot=entry, address=here)
+    restarting = replace(with_reboot(visit.status, cause, visit.tools.clock.now()), address=here)
     if cause != CHANGE_OF_ADDRESS:
         await visit.save(restarting)
     elif not await begin_restart(visit, restarting):

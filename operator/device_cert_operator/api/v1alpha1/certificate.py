@@ -312,6 +312,9 @@ class CertificateRequest(Model):
         None, alias="publicKeySHA256", description="Of the CSR's key (SPKI, hex), once it was seen."
     )
     input_hash: Text | None = Field(None, description="Of what it was made for.")
+    key_lost: bool | None = Field(
+        None, description="Whether the device lost its earlier key: what was signed for that will never fit again."
+    )
     time: Time | None = Field(None, description="When it was asked for.")
 
 

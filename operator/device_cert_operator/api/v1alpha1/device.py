@@ -372,6 +372,12 @@ class RebootStatus(Model):
     first_time: Time | None = Field(None, description="When that day began.")
 
 
+class EarlierReboot(RebootStatus):
+    """The last restart for one of our causes."""
+
+    cause: Text = Field(description="Why.")
+
+
 class FirmwareCA(Model):
     """The CA in the firmware, as the device exported it last."""
 
@@ -399,6 +405,12 @@ class DeviceStatus(Model):
     credentials: CredentialsStatus | None = None
     handled_requests: DeviceHandledRequests | None = None
     last_reboot: RebootStatus | None = None
+    earlier_reboots: list[EarlierReboot] | None = Field(
+        None,
+        description="For each other cause of ours the last restart, as long as it counts towards 2 a day.",
+        max_length=8,
+        json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["cause"]},
+    )
     firmware_ca: FirmwareCA | None = Field(None, alias="firmwareCA")
     unreachable_since: Time | None = Field(None, description="Since when it has not answered.")
     conditions: list[Condition] | None = Field(None, max_length=16, json_schema_extra=CONDITIONS)
