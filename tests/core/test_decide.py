@@ -8,7 +8,12 @@ import pytest
 from device_cert_operator.core.checks import clock_is_off, connection_is_not_secure
 from device_cert_operator.core.decide import decide
 from device_cert_operator.core.identity import Recognition
-from device_cert_operator.core.installation import ACTIVATION, alias_prefix, key_type_of
+from device_cert_operator.core.installation import (
+    ACTIVATION,
+    alias_prefix,
+    chain_as_seen,
+    key_type_of,
+)
 from device_cert_operator.core.model import (
     AddressPolicy,
     Capabilities,
@@ -22,6 +27,7 @@ from device_cert_operator.core.model import (
     NotServed,
     RebootPolicy,
     Security,
+    Served,
 )
 from device_cert_operator.core.situation import Situation
 from device_cert_operator.core.status import (
@@ -567,6 +573,31 @@ def test_a_device_is_secure_by_each_of_its_names(
     s = situation(assignment=assignment(None, R1), verdict=verdict, misnamed=misnamed)
     found = connection_is_not_secure(s)
     assert (found.reason if found else None) == wanted
+
+
+ISSUED_BELOW = revision(1, "a", sent=frozenset({"d" * 64}))
+ALONE = replace(served(), chain=(facts("a"),))
+WHOLE = replace(served(), chain=(facts("a"), facts("e"), facts("d")))
+
+
+@pytest.mark.parametrize("before", [False, True])
+@pytest.mark.parametrize(
+    ("sentence", "shown", "cut"),
+    [
+        ("it sends the leaf alone", ALONE, True),
+        ("it sends what it was given, and more", WHOLE, False),
+        ("a certificate of another is served for a while", served("c"), None),
+        ("it does not answer", AWAY, None),
+    ],
+)
+def test_that_a_device_sends_no_chain_is_learned_from_what_it_serves(
+    sentence: str, shown: Served | NotServed, cut: bool | None, before: bool
+) -> None:
+    s = situation(served=shown, assignment=assignment(ISSUED_BELOW))
+    state = RevisionState(installed=ISSUED_BELOW.ref, chain_not_sent=before)
+    assert chain_as_seen(s, state) is (before if cut is None else cut), sentence
+    activating = replace(state, installed=R2.ref, activating=ACTIVATING)
+    assert chain_as_seen(s, activating) is before, "what it says is of the installed revision"
 
 
 @pytest.mark.parametrize(("verdict", "condition"), [(Verdict(()), None), (NOT_SECURE, "Secure")])

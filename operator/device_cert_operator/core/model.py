@@ -628,7 +628,7 @@ class Revision:
 
     given_to: uids of Devices that were given a turn on it. authority_fingerprint: the CA certificate that signed it.
     anchors_der: the trust anchors of verdicts, as far as the Secret holds them; two during a rotation.
-    sent: fingerprints of the certificates that a device sends after the leaf.
+    sent: fingerprints of the certificates that a device sends after the leaf; roots are not.
     has_key: the Secret holds the key; else the device made it.
     """
 

@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import json
+from functools import lru_cache
 from typing import Any
 
 from device_cert_operator.core.model import Revision
@@ -61,11 +62,17 @@ def read_revision(obj: Object, certificates: tuple[bytes, ...], notes: dict[str,
             facts=read_facts(certificates[0]),
             given_to=frozenset(uid for uid in notes.get(GIVEN_TO, "").split(",") if uid),
             anchors_der=_certificates(obj, "ca.crt"),
-            sent=frozenset(fingerprint(der) for der in certificates[1:]),
+            sent=_below_roots(certificates[1:]),
             has_key=bool((obj.get("data") or {}).get("tls.key")),
         )
     except (KeyError, ValueError, OperatorError):
         return None
+
+
+@lru_cache(maxsize=1024)
+def _below_roots(issuers_der: tuple[bytes, ...]) -> frozenset[str]:
+    """Fingerprints of the issuers that a device sends: one copy, however many revisions share them."""
+    return frozenset(fingerprint(der) for der in issuers_der if not read_facts(der).self_issued)
 
 
 def revision_secret(
