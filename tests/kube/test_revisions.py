@@ -3,7 +3,6 @@
 from typing import Any
 
 from device_cert_operator.kube.revisions import revision_secret, secret_view
-from device_cert_operator.pki.facts import fingerprint
 from tests.support import ca
 
 ROOT = ca.root()
@@ -30,6 +29,8 @@ def kept(name: str) -> Any:
 
 def test_what_devices_send_above_the_leaf_is_kept_once_and_without_roots() -> None:
     gate, door = kept("gate"), kept("door")
-    assert gate.sent == {fingerprint(BELOW.der)}
+    assert gate.chain_der == (BELOW.der,)
+    assert len(gate.sent) == 1
     assert gate.facts != door.facts
+    assert gate.chain_der is door.chain_der
     assert gate.sent is door.sent

@@ -229,6 +229,13 @@ def installed_is_not_recorded(s: Situation) -> Finding | None:
     return _do(Reason.INSTALLED, "The certificate is served.", RecordInstalled(revision))
 
 
+def wanted_is_installed(s: Situation) -> bool:
+    """What is wanted is recorded, and served: nothing more is put on the device."""
+    wanted, state = s.assignment.wanted if s.assignment else None, s.status.revision
+    served = wanted is not None and wanted.facts.fingerprint == s.served_fingerprint
+    return wanted is not None and served and state.activating is None and state.installed == wanted.ref
+
+
 def old_objects_remain(s: Situation) -> Finding | None:
     """The new certificate is proven: what is left of our older ones goes."""
     if s.status.revision.previous is None or s.status.revision.activating is not None or not s.turn_is_served:

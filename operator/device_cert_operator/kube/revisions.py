@@ -53,6 +53,7 @@ def content_digest(obj: Object) -> str:
 def read_revision(obj: Object, certificates: tuple[bytes, ...], notes: dict[str, str]) -> Revision | None:
     """The revision that a Secret holds; None when it is not whole."""
     try:
+        chain, sent = _below_roots(certificates[1:])
         return Revision(
             number=int(notes[NUMBER]),
             secret=obj["metadata"]["name"],
@@ -62,7 +63,8 @@ def read_revision(obj: Object, certificates: tuple[bytes, ...], notes: dict[str,
             facts=read_facts(certificates[0]),
             given_to=frozenset(uid for uid in notes.get(GIVEN_TO, "").split(",") if uid),
             anchors_der=_certificates(obj, "ca.crt"),
-            sent=_below_roots(certificates[1:]),
+            chain_der=chain,
+            sent=sent,
             has_key=bool((obj.get("data") or {}).get("tls.key")),
         )
     except (KeyError, ValueError, OperatorError):
@@ -70,9 +72,10 @@ def read_revision(obj: Object, certificates: tuple[bytes, ...], notes: dict[str,
 
 
 @lru_cache(maxsize=1024)
-def _below_roots(issuers_der: tuple[bytes, ...]) -> frozenset[str]:
-    """Fingerprints of the issuers that a device sends: one copy, however many revisions share them."""
-    return frozenset(fingerprint(der) for der in issuers_der if not read_facts(der).self_issued)
+def _below_roots(issuers_der: tuple[bytes, ...]) -> tuple[tuple[bytes, ...], frozenset[str]]:
+    """The issuers that a device sends, and their fingerprints: one copy, however many revisions share them."""
+    kept = tuple(der for der in issuers_der if not read_facts(der).self_issued)
+    return kept, frozenset(fingerprint(der) for der in kept)
 
 
 def revision_secret(
