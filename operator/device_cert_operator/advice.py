@@ -310,7 +310,11 @@ ADVICE: dict[Reason, tuple[str, str]] = {
         "The device serves a certificate of another issuer than the intended one.",
         "Nothing where it is replaced; otherwise take the other certificate off the device.",
     ),
-    Reason.CHAIN_INCOMPLETE: ("Certificates between it and the root are missing.", "Provide the whole chain."),
+    Reason.CHAIN_INCOMPLETE: (
+        "Certificates between it and the root are missing: they were not provided, or the device does not send them.",
+        "Provide the whole chain; where a Device is Stalled with it, update its firmware, or use a CA that clients "
+        "trust directly.",
+    ),
     Reason.SIGNATURE_INVALID: ("A signature in the chain is wrong.", "Replace the certificate."),
     Reason.NOT_FOR_SERVERS: ("The certificate is not made for servers.", "Have it signed with serverAuth."),
     Reason.KEY_USAGE_UNFIT: ("Its key usage forbids what TLS needs.", "Have it signed with digitalSignature."),

@@ -55,6 +55,7 @@ FULL_DEVICE = DeviceStatus(
         previous=REVISION,
         activating=Activating(REVISION, NOON, LONG, "c" * 64, rolling_back=True),
         failed=FailedRevision(REVISION, "RolledBack", 3, NOON),
+        chain_not_sent=True,
     ),
     capabilities=MANY,
     credentials=CredentialsState("v" * 64, "Refused", 2, NOON),

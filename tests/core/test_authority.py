@@ -326,6 +326,13 @@ def test_devices_without_a_chain_are_named_while_it_matters() -> None:
     assert "chain" not in claim(in_phase(Phase.SWITCHING, holders=(GATE,)), "UpToDate")[2]
 
 
+def test_a_device_that_sends_its_new_certificate_alone_stays_named() -> None:
+    alone = replace(GATE, device="door", takes_chain=False)
+    s = in_phase(Phase.SWITCHING, holders=(alone, GATE), alone_under_next=("barn", "door"))
+    assert s.without_chain == ("barn", "door")
+    assert "send no chain (barn, door)" in claim(s, "UpToDate")[2]
+
+
 REMARKS: list[tuple[str, dict[str, Any], Reason, str]] = [
     ("X.509 v1", {"version": 1, "key_usage": None, "path_length": None}, Reason.AUTHORITY_LEGACY_FORM, "-x509_strict"),
     ("no keyUsage", {"key_usage": None}, Reason.AUTHORITY_WITHOUT_KEY_USAGE, "-x509_strict"),

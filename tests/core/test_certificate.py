@@ -452,6 +452,16 @@ def test_what_is_told(s: CertificateSituation, failure: Any, kind: str, claim: t
     assert told(s, failure)[kind] == claim
 
 
+@pytest.mark.parametrize("stalled", ["True", "False"])
+def test_a_device_that_loses_the_chain_needs_a_person(stalled: str) -> None:
+    said = [Condition(kind, "False", "ChainIncomplete", "not sent", 1, NOW) for kind in ("Secure", "Ready")]
+    said.append(Condition("Stalled", stalled, "ChainIncomplete", "not sent", 1, NOW))
+    gate = member(state=RevisionState(installed=NEW.ref), told=(*conditions(Identified="True"), *said))
+    claims = told(given_turn(replace(HAS, members=(gate,)), TURN))
+    assert claims["Ready"] == ("False", Reason.CHAIN_INCOMPLETE)
+    assert claims["Stalled"][0] == stalled
+
+
 def test_a_renewal_under_way_leaves_everything_ready() -> None:
     late = NOW + timedelta(days=80)
     longer = replace(NEW, facts=replace(NEW.facts, not_after=NOW + timedelta(days=300)))

@@ -7,8 +7,15 @@ import pytest
 
 from device_cert_operator.core.checks import clock_is_off, connection_is_not_secure
 from device_cert_operator.core.decide import decide
+from device_cert_operator.core.device_conditions import claims
 from device_cert_operator.core.identity import Recognition
-from device_cert_operator.core.installation import ACTIVATION, alias_prefix, key_type_of
+from device_cert_operator.core.installation import (
+    ACTIVATION,
+    alias_prefix,
+    chain_as_seen,
+    key_type_of,
+    wanted_is_installed,
+)
 from device_cert_operator.core.model import (
     AddressPolicy,
     Capabilities,
@@ -22,6 +29,7 @@ from device_cert_operator.core.model import (
     NotServed,
     RebootPolicy,
     Security,
+    Served,
 )
 from device_cert_operator.core.situation import Situation
 from device_cert_operator.core.status import (
@@ -567,6 +575,61 @@ def test_a_device_is_secure_by_each_of_its_names(
     s = situation(assignment=assignment(None, R1), verdict=verdict, misnamed=misnamed)
     found = connection_is_not_secure(s)
     assert (found.reason if found else None) == wanted
+
+
+CUT = Verdict((Fault(Reason.CHAIN_INCOMPLETE, "The device does not send O=below.", ALL),))
+
+
+@pytest.mark.parametrize(
+    ("sentence", "s", "person"),
+    [
+        ("it serves what is wanted", situation(verdict=CUT), True),
+        ("not yet recorded", situation(verdict=CUT, status=DeviceStatus(observed_generation=1)), False),
+        ("a newer one is wanted", situation(verdict=CUT, assignment=assignment(None, R1, R2)), False),
+        ("somebody else's is served", situation(verdict=CUT, served=served("c")), False),
+        ("being activated", with_revision_state(situation(verdict=CUT), activating=ACTIVATING), False),
+        ("something else is wrong", situation(verdict=NOT_SECURE), False),
+    ],
+)
+def test_a_chain_that_is_not_passed_on_is_for_a_person_once_nothing_more_is_done(
+    sentence: str, s: Situation, person: bool
+) -> None:
+    found = connection_is_not_secure(s)
+    assert found is not None
+    assert found.person is person, sentence
+    assert ("another firmware" in found.message) is person
+    stalled = next(one for one in claims(s, decide(s)) if one.type == "Stalled")
+    assert (stalled.status == "True") is person
+
+
+def test_what_is_wanted_is_not_there_before_it_was_issued() -> None:
+    assert not wanted_is_installed(situation(assignment=None))
+    assert not wanted_is_installed(situation(assignment=assignment(None)))
+
+
+ISSUED_BELOW = revision(1, "a", sent=frozenset({"d" * 64}))
+ALONE = replace(served(), chain=(facts("a"),))
+WHOLE = replace(served(), chain=(facts("a"), facts("e"), facts("d")))
+
+
+@pytest.mark.parametrize("before", [False, True])
+@pytest.mark.parametrize(
+    ("sentence", "shown", "cut"),
+    [
+        ("it sends the leaf alone", ALONE, True),
+        ("it sends what it was given, and more", WHOLE, False),
+        ("a certificate of another is served for a while", served("c"), None),
+        ("it does not answer", AWAY, None),
+    ],
+)
+def test_that_a_device_sends_no_chain_is_learned_from_what_it_serves(
+    sentence: str, shown: Served | NotServed, cut: bool | None, before: bool
+) -> None:
+    s = situation(served=shown, assignment=assignment(ISSUED_BELOW))
+    state = RevisionState(installed=ISSUED_BELOW.ref, chain_not_sent=before)
+    assert chain_as_seen(s, state) is (before if cut is None else cut), sentence
+    activating = replace(state, installed=R2.ref, activating=ACTIVATING)
+    assert chain_as_seen(s, activating) is before, "what it says is of the installed revision"
 
 
 @pytest.mark.parametrize(("verdict", "condition"), [(Verdict(()), None), (NOT_SECURE, "Secure")])

@@ -17,8 +17,9 @@ from device_cert_operator.pki.csr import csr_to_der, read_csr
 from device_cert_operator.reasons import Reason
 from device_simulator import DeviceSpec, Fault, SimulatedDevice, Simulator
 from device_simulator.keystore import to_der
-from tests.drivers.bundles import csr_request, signed_for
+from tests.drivers.bundles import bundle, csr_request, fingerprint, signed_for
 from tests.drivers.contract import Bench, DriverContract
+from tests.net.certificates import make
 from tests.net.test_http import Budget
 from tests.simulator.conftest import new_address, simulator, subnet
 from tests.simulator.helpers import back
@@ -73,6 +74,17 @@ class TestOnSimulator(DriverContract):
     @pytest.fixture
     async def bench(self, simulator: Simulator, new_address: Callable[[], str]) -> Bench:
         return SimulatedBench(await simulator.add(spec(new_address())))
+
+
+class TestOnSimulatorThatRefusesChains(DriverContract):
+    """In a PKCS#12 file and as a path: only the leaf fits."""
+
+    driver_name = "onvif"
+    refuses_chain = True
+
+    @pytest.fixture
+    async def bench(self, simulator: Simulator, new_address: Callable[[], str]) -> Bench:
+        return SimulatedBench(await simulator.add(spec(new_address(), faults=(Fault.CHAIN_REFUSED,))))
 
 
 class TestLegacyOnSimulator(DriverContract):
@@ -135,6 +147,45 @@ async def test_an_upload_that_is_ignored_is_told(any_bench: SimulatedBench) -> N
             await driver.install(mine)
         assert (await driver.inventory()).with_fingerprint(mine.fingerprint) is None
         await driver.install(mine)
+
+
+@pytest.mark.parametrize("made_on", ["device", "operator"])
+async def test_of_a_chain_that_is_refused_nothing_stays_but_the_leaf(
+    simulator: Simulator, new_address: Callable[[], str], made_on: str
+) -> None:
+    bench = SimulatedBench(await simulator.add(spec(new_address(), faults=(Fault.CHAIN_REFUSED,))))
+    issuer = make("intermediate", issuer=make("root", ca=True, usages=()), ca=True, usages=())
+    store = bench.device.keystore
+    before = (len(store.keys), len(store.certificates), len(store.paths))
+    async with bench.connect() as connection:
+        driver = driver_for("onvif", connection)
+        if made_on == "device":
+            csr = csr_to_der(await driver.create_csr(csr_request(1, P256)))
+            mine = signed_for(csr, 1, issuer=issuer)
+        else:
+            mine = bundle(1, issuer=issuer)
+        await driver.install(mine)
+        await driver.activate(await driver.install(mine))
+        await driver.install(mine)
+    assert await bench.served() == mine.fingerprint
+    assert (len(store.keys), len(store.certificates), len(store.paths)) == tuple(one + 1 for one in before)
+    assert store.passphrases == {}
+
+
+async def test_a_chain_that_is_refused_in_one_file_goes_up_in_parts(
+    simulator: Simulator, new_address: Callable[[], str]
+) -> None:
+    bench = SimulatedBench(await simulator.add(spec(new_address())))
+    bench.device.faults.set(Fault.CHAIN_REFUSED, 1)
+    issuer = make("intermediate", issuer=make("root", ca=True, usages=()), ca=True, usages=())
+    mine = bundle(1, issuer=issuer)
+    async with bench.connect() as connection:
+        driver = driver_for("onvif", connection)
+        handle = await driver.install(mine)
+        assert await driver.install(mine) == handle
+        entry = (await driver.inventory()).with_fingerprint(mine.fingerprint)
+    assert entry is not None
+    assert entry.fingerprints == (mine.fingerprint, fingerprint(issuer.leaf_der))
 
 
 async def test_a_slow_key_is_waited_for_over_several_visits(

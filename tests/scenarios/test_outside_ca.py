@@ -175,6 +175,29 @@ async def test_a_wrong_answer_is_told_by_its_own_reason_and_never_uploaded(
     await world.ready("gate")
 
 
+@pytest.mark.parametrize("source", ["Device", "Operator"])
+async def test_a_device_that_does_not_pass_the_chain_on_needs_a_person(
+    world: World, outside: OutsideCA, source: str
+) -> None:
+    camera = await world.camera("gate", faults={Fault.CHAIN_TRUNCATED})
+    await begin(world, privateKey={"source": source})
+    await put(world, outside.sign(await csr_of(world)), outside.issuing_pem, outside.root_pem)
+    told = await world.until("dev", "gate", "Stalled", "True", "ChainIncomplete")
+    assert "does not send CN=Outside issuing,O=Outside" in told["message"]
+    await world.until("dcert", "gate", "Stalled", "True", "ChainIncomplete")
+    before = await world.get("dev", "gate")
+    assert before["status"]["revision"]["chainNotSent"] is True
+    await world.more_passes("Device", 3)
+    assert (await world.get("dev", "gate"))["metadata"]["resourceVersion"] == before["metadata"]["resourceVersion"]
+    camera.faults.clear(Fault.CHAIN_TRUNCATED)  # by an update
+    await world.kubectl("annotate", "dcert", "gate", "devicecert.io/renew=now")
+    await world.until("dcert", "gate", "Issued", "False", "WaitingForSignature")
+    await put(world, outside.sign(await csr_of(world)), outside.issuing_pem, outside.root_pem)
+    await world.ready("gate")
+    assert await world.trusted(camera.address, outside.root)
+    assert "chainNotSent" not in (await world.get("dev", "gate"))["status"]["revision"]
+
+
 async def test_an_expired_answer_is_told(world: World, outside: OutsideCA) -> None:
     await world.camera("gate")
     await begin(world, **BY_DEVICE)

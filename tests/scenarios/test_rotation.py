@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from device_cert_operator.core.model import ObjectKey
+from device_simulator import Fault, Kind
 from tests.support.authorities import (
     LOOPBACK,
     authority,
@@ -73,6 +74,8 @@ async def test_through_a_rotation_no_client_of_either_root_is_ever_refused(world
             world.clock.forward(timedelta(hours=2))
             wake(world)
             told = await reason(world, "dca", "UpToDate", "False", "ConfirmationNeeded")
+            assert "send no chain" not in told
+            assert not (await rotation(world)).get("withoutChain")
             assert (await rotation(world))["phase"] == "Distributing"
             line = told[told.index("kubectl ") :].split()
             await world.kubectl(*line[3 : line.index("--overwrite") + 2])
@@ -106,21 +109,56 @@ async def the_old_one_is_retired(world: World, old: str, new: str) -> None:
     assert (await world.get("secret", retired))["metadata"]["labels"] == {"devicecert.io/use": "retired"}
 
 
-async def test_a_device_that_sends_no_chain_is_told_as_the_exception(world: World) -> None:
-    camera = await one_camera(world, camera={"most_certificates": 3}, rotation={"overlap": "2h"})
+@pytest.mark.parametrize(
+    "of_camera",
+    [
+        {"most_certificates": 3},
+        {"faults": (Fault.CHAIN_TRUNCATED,)},
+        {"faults": (Fault.CHAIN_REFUSED,)},
+        {"kind": Kind.FIRMWARE_CA, "faults": (Fault.CHAIN_REFUSED,)},
+    ],
+    ids=["says so", "loses it", "refuses it", "refuses it with one slot"],
+)
+async def test_a_device_that_sends_no_chain_is_told_as_the_exception(world: World, of_camera: dict[str, Any]) -> None:
+    """Most say that they take one: it shows once they were given a cross-certificate."""
+    camera = await one_camera(world, camera=of_camera, rotation={"overlap": "2h"})
     [old] = await bundle(world)
     async with client(world, camera, old, "old") as trusts_old:
-        await rotate_up_to_the_switch(world, takes_chain=False)
+        await rotate_up_to_the_switch(world, takes_chain="faults" in of_camera)
         told = await reason(world, "dca", "UpToDate", "False", "Rotating")
         assert "send no chain (gate)" in told
         assert (await rotation(world))["withoutChain"] == ["gate"]
         world.clock.forward(timedelta(hours=2))
         await phase(world, "Switching")
+        under_old = camera.served_fingerprint
         await follow(world)
+        await world.holds(lambda: camera.served_fingerprint != under_old)
         await phase(world, None)
+    await world.ready("gate")
+    assert camera.shown is not None
+    assert len(camera.shown.chain) == 1
     assert trusts_old.refused, "without a cross-certificate the old clients see a stranger, and this test sees that"
     events = await world.kubectl("get", "events", "-o", "custom-columns=R:.reason,M:.message")
-    assert "ChainNotTaken" in events
+    assert events.count("ChainNotTaken") == 1
+
+
+async def test_a_device_that_was_away_until_the_switch_is_told_as_the_exception_then(world: World) -> None:
+    camera = await one_camera(world, camera={"faults": (Fault.CHAIN_TRUNCATED,)}, rotation={"overlap": "2h"})
+    await camera.power_off()
+    await world.kubectl("annotate", "dca", "site-ca", "--overwrite", "devicecert.io/rotate=one")
+    await phase(world, "Preparing")
+    world.clock.forward(timedelta(hours=2))
+    await phase(world, "Distributing")
+    await until_published(world)
+    assert not (await rotation(world)).get("withoutChain"), "nobody can know yet"
+    world.clock.forward(timedelta(hours=2))
+    await phase(world, "Switching")
+    await camera.power_on()
+    wake(world, "Device", "gate")
+    await follow(world)
+    await phase(world, None, within=40)
+    events = await world.kubectl("get", "events", "-o", "custom-columns=R:.reason,M:.message")
+    assert events.count("ChainNotTaken") == 1
 
 
 async def test_a_device_that_is_away_keeps_the_old_root_from_being_retired(world: World) -> None:

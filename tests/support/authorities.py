@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from device_cert_operator.core.model import ObjectKey
-from device_simulator import SimulatedDevice
+from device_simulator import Kind, SimulatedDevice
 from tests.support.world import HTTPS, Object, World
 
 LOOPBACK = {"permittedIPRanges": ["127.0.0.0/8"]}
@@ -38,8 +38,9 @@ async def one_camera(
 ) -> SimulatedDevice:
     """A camera, its log-in, a CertificateAuthority, the operator; Secure. wanted: of the DeviceCertificate's spec."""
     made = await world.camera("gate", **(camera or {}))
+    driver = "onvif" if made.spec.kind is Kind.ONVIF else "camera-web"
     await world.credentials()
-    await world.apply(authority(**spec), world.device("gate"), certificate(world, **(wanted or {})))
+    await world.apply(authority(**spec), world.device("gate", driver=driver), certificate(world, **(wanted or {})))
     await world.start_operator()
     await world.ready("gate")
     await world.until("dca", "site-ca", "Ready", "True")

@@ -167,6 +167,7 @@ def _revision_state(part: Document) -> RevisionState:
         previous=readable(_ref, part.get("previous")),
         activating=readable(_activating, part.get("activating")),
         failed=readable(_failed, part.get("failed")),
+        chain_not_sent=part.get("chainNotSent") is True,
     )
 
 
@@ -282,6 +283,7 @@ def device_status_document(status: DeviceStatus) -> dict[str, Any]:
             "previous": _ref_document(revision.previous),
             "activating": _activating_document(revision.activating),
             "failed": _failed_document(revision.failed),
+            "chainNotSent": revision.chain_not_sent or None,
         },
         "capabilities": cut(status.capabilities),
         "credentials": {

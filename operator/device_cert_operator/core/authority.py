@@ -56,7 +56,10 @@ class FoundRoot:
 
 @dataclass(frozen=True, slots=True)
 class Holder:
-    """A Device that has a certificate of the present root, or is getting it. sends_cross: with a cross-certificate."""
+    """A Device that has a certificate of the present root, or is getting it.
+
+    sends_cross: with a cross-certificate. takes_chain: it is able to, as far as its driver and what it serves tell.
+    """
 
     device: str
     sends_cross: bool
@@ -76,7 +79,8 @@ class Bundle(Enum):
 class AuthoritySituation:
     """One look. following: the root that is to replace the present one. holders: see `Holder`, by name.
 
-    names_in_use: of the certificates of the present root that are wanted now.
+    names_in_use: of the certificates of the present root that are wanted now. alone_under_next: Devices that have a
+    certificate of the root that follows, and do not send the cross-certificate with it.
     """
 
     desired: DesiredAuthority
@@ -87,6 +91,7 @@ class AuthoritySituation:
     bundle: Bundle
     holders: tuple[Holder, ...] = ()
     names_in_use: Names = Names()
+    alone_under_next: tuple[str, ...] = ()
 
     @property
     def rotation(self) -> RotationStatus | None:
@@ -94,7 +99,8 @@ class AuthoritySituation:
 
     @property
     def without_chain(self) -> tuple[str, ...]:
-        return tuple(holder.device for holder in self.holders if not holder.takes_chain)
+        before = {holder.device for holder in self.holders if not holder.takes_chain}
+        return tuple(sorted(before | set(self.alone_under_next)))
 
 
 def decide_authority(s: AuthoritySituation) -> AuthorityStep | Rest:

@@ -23,6 +23,7 @@ def certificate_claims(
     at_rest = isinstance(plan.next, Rest) and plan.next.state is not State.WAITING
     ready = _ready(s, plan, issued, secure)
     needs_person = issued.status == "False" and (_only_a_person_helps(s) or _its_maker_stands_still(plan))
+    needs_person |= ready.reason is Reason.CHAIN_INCOMPLETE and any(member.loses_chain for member in s.members)
     return (issued, installed, secure, *summary(ready, at_rest=at_rest, stalled_early=needs_person))
 
 

@@ -68,6 +68,12 @@ class Member:
         return (Reason(ready.reason), ready.message) if ready is not None and ready.reason in HOLDS_THE_NEXT else None
 
     @property
+    def loses_chain(self) -> bool:
+        """Stalled because it does not send the issuers that it was given."""
+        told = find(self.status.conditions, "Stalled")
+        return told is not None and told.status == "True" and told.reason == Reason.CHAIN_INCOMPLETE
+
+    @property
     def secure(self) -> bool:
         return status_of(self.status.conditions, "Secure") == "True"
 

@@ -29,6 +29,7 @@ from device_cert_operator.core.installation import (
     installed_is_not_recorded,
     old_objects_remain,
     revision_is_not_served,
+    wanted_is_installed,
 )
 from device_cert_operator.core.model import AddressPolicy, ClockPolicy, ClockSource, NotServed, Security, Served
 from device_cert_operator.core.placement import (
@@ -41,6 +42,10 @@ from device_cert_operator.core.steps import EnableHTTPS, Locate, LogIn, Reboot, 
 from device_cert_operator.core.zones import is_off_by_its_zone
 from device_cert_operator.reasons import Reason
 
+_WITHOUT_CHAIN = (
+    "It was given it with its certificate and does not pass it on: see whether another firmware does, or have the "
+    "certificate signed by a CA that clients trust directly."
+)
 OPERATOR_CLOCK_TOLERANCE = timedelta(seconds=10)
 
 
@@ -217,6 +222,8 @@ def connection_is_not_secure(s: Situation) -> Finding | None:
             f"DeviceCertificate {s.assignment.owner.name} has not issued a certificate yet; see its conditions.",
         )
     if s.verdict is not None and not s.verdict.secure:
+        if s.verdict.reason is Reason.CHAIN_INCOMPLETE and wanted_is_installed(s):
+            return Finding("Secure", Reason.CHAIN_INCOMPLETE, f"{s.verdict.message} {_WITHOUT_CHAIN}", person=True)
         return note("Secure", s.verdict.reason, s.verdict.message)
     if s.misnamed:
         return note(

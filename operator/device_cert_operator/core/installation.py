@@ -20,7 +20,7 @@ from device_cert_operator.core.model import (
 )
 from device_cert_operator.core.one_slot import begin_in_place, has_one_slot, install_in_place, put_back
 from device_cert_operator.core.situation import Situation
-from device_cert_operator.core.status import Activating, FailedRevision
+from device_cert_operator.core.status import Activating, FailedRevision, RevisionState
 from device_cert_operator.core.steps import (
     Activate,
     BeginActivation,
@@ -49,6 +49,20 @@ def key_type_of(revision: Revision) -> str:
     """The revision's key as a `KeyType` value, e.g. `RSA-2048`."""
     facts = revision.facts
     return f"ECDSA-P{facts.key_bits}" if facts.key_type == "EC" else f"{facts.key_type}-{facts.key_bits}"
+
+
+def chain_is_cut(served: Served, revision: Revision) -> bool:
+    """The device sends fewer issuers than it was given: it lost them, or never had room for them."""
+    return not revision.sent <= {one.fingerprint for one in served.chain}
+
+
+def chain_as_seen(s: Situation, state: RevisionState) -> bool:
+    """`chain_not_sent`, by this look; as before where something else than the installed revision is served."""
+    installed = next((kept for kept in _kept_all(s) if kept.ref == state.installed), None)
+    if installed is None or not isinstance(s.served, Served):
+        return state.chain_not_sent
+    same = s.served.leaf.fingerprint == installed.facts.fingerprint
+    return chain_is_cut(s.served, installed) if same else state.chain_not_sent
 
 
 def activation_is_unfinished(s: Situation) -> Finding | None:
@@ -223,6 +237,13 @@ def installed_is_not_recorded(s: Situation) -> Finding | None:
     if s.status.revision.installed == revision.ref:
         return None
     return _do(Reason.INSTALLED, "The certificate is served.", RecordInstalled(revision))
+
+
+def wanted_is_installed(s: Situation) -> bool:
+    """What is wanted is recorded, and served: nothing more is put on the device."""
+    wanted, state = s.assignment.wanted if s.assignment else None, s.status.revision
+    served = wanted is not None and wanted.facts.fingerprint == s.served_fingerprint
+    return wanted is not None and served and state.activating is None and state.installed == wanted.ref
 
 
 def old_objects_remain(s: Situation) -> Finding | None:

@@ -630,7 +630,7 @@ class Revision:
 
     given_to: uids of Devices that were given a turn on it. authority_fingerprint: the CA certificate that signed it.
     anchors_der: the trust anchors of verdicts, as far as the Secret holds them; two during a rotation.
-    sent: fingerprints of the certificates that a device sends after the leaf.
+    chain_der: what a device sends after the leaf, without roots; sent: the fingerprints.
     has_key: the Secret holds the key; else the device made it.
     """
 
@@ -642,6 +642,7 @@ class Revision:
     facts: CertificateFacts
     given_to: frozenset[str] = frozenset()
     anchors_der: tuple[bytes, ...] = field(default=(), repr=False)
+    chain_der: tuple[bytes, ...] = field(default=(), repr=False)
     sent: frozenset[str] = frozenset()
     has_key: bool = True
 

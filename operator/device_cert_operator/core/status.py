@@ -97,12 +97,16 @@ class FailedRevision:
 
 @dataclass(frozen=True, slots=True)
 class RevisionState:
-    """Which revisions the device has, is getting, and could not take."""
+    """Which revisions the device has, is getting, and could not take.
+
+    chain_not_sent: what is served lacks certificates that the installed revision has above its leaf.
+    """
 
     installed: RevisionRef | None = None
     previous: RevisionRef | None = None
     activating: Activating | None = None
     failed: FailedRevision | None = None
+    chain_not_sent: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import json
+from functools import lru_cache
 from typing import Any
 
 from device_cert_operator.core.model import Revision
@@ -52,6 +53,7 @@ def content_digest(obj: Object) -> str:
 def read_revision(obj: Object, certificates: tuple[bytes, ...], notes: dict[str, str]) -> Revision | None:
     """The revision that a Secret holds; None when it is not whole."""
     try:
+        chain, sent = _below_roots(certificates[1:])
         return Revision(
             number=int(notes[NUMBER]),
             secret=obj["metadata"]["name"],
@@ -61,11 +63,19 @@ def read_revision(obj: Object, certificates: tuple[bytes, ...], notes: dict[str,
             facts=read_facts(certificates[0]),
             given_to=frozenset(uid for uid in notes.get(GIVEN_TO, "").split(",") if uid),
             anchors_der=_certificates(obj, "ca.crt"),
-            sent=frozenset(fingerprint(der) for der in certificates[1:]),
+            chain_der=chain,
+            sent=sent,
             has_key=bool((obj.get("data") or {}).get("tls.key")),
         )
     except (KeyError, ValueError, OperatorError):
         return None
+
+
+@lru_cache(maxsize=1024)
+def _below_roots(issuers_der: tuple[bytes, ...]) -> tuple[tuple[bytes, ...], frozenset[str]]:
+    """The issuers that a device sends, and their fingerprints: one copy, however many revisions share them."""
+    kept = tuple(der for der in issuers_der if not read_facts(der).self_issued)
+    return kept, frozenset(fingerprint(der) for der in kept)
 
 
 def revision_secret(

@@ -40,7 +40,7 @@ from device_cert_operator.errors import Conflict, NotFound, OperatorError
 from device_cert_operator.pki.bundle import trust_content
 from device_cert_operator.reasons import Reason
 from device_cert_operator.reconcile.authority_look import Look, look
-from device_cert_operator.reconcile.report import report_unreadable, served_status
+from device_cert_operator.reconcile.report import NAMES_KEPT, report_unreadable, served_status
 from device_cert_operator.reconcile.roots import make_next, make_root
 from device_cert_operator.reconcile.tools import Tools, held_if_all_are
 
@@ -158,19 +158,10 @@ async def _remember_next(this: Look, s: AuthoritySituation) -> None:
 
 
 async def _enter(this: Look, s: AuthoritySituation, phase: Phase) -> None:
-    await this.save_rotation(phase=phase, since=s.now)
-    match phase:
-        case Phase.SWITCHING:
-            this.tell("Normal", Reason.ROTATING, "The new root signs from now on; the devices follow.")
-        case Phase.DISTRIBUTING if s.without_chain:
-            told = ", ".join(s.without_chain[:8])
-            message = (
-                f"These devices send no chain: {told}. Clients that do not trust the new root when it begins to sign "
-                "will refuse them."
-            )
-            this.tell("Warning", Reason.CHAIN_NOT_TAKEN, message)
-        case _:
-            pass
+    _tell_without_chain(this, s)
+    await this.save_rotation(phase=phase, since=s.now, without_chain=s.without_chain)
+    if phase is Phase.SWITCHING:
+        this.tell("Normal", Reason.ROTATING, "The new root signs from now on; the devices follow.")
 
 
 async def _promote(this: Look) -> None:
@@ -210,6 +201,8 @@ def _retired_name(this: Look, fingerprint: str) -> str:
 async def _report(this: Look, s: AuthoritySituation, last: Rest | None) -> None:
     """Write the status once, and tell of transitions."""
     before = this.status
+    if before.rotation is not None:
+        _tell_without_chain(this, s)
     conditions = merge(before.conditions, authority_claims(s, last, this.failure), this.desired.generation, s.now)
     status = replace(
         before,
@@ -238,6 +231,19 @@ def _rotation_as_seen(s: AuthoritySituation, status: AuthorityStatus) -> Rotatio
     if rotation.phase is Phase.SWITCHING:
         waiting = still_old(s)
     return replace(rotation, waiting_for=waiting, without_chain=s.without_chain)
+
+
+def _tell_without_chain(this: Look, s: AuthoritySituation) -> None:
+    """Which devices are the exception, each once: some show it only when they were given a chain."""
+    known = this.status.rotation.without_chain if this.status.rotation is not None else ()
+    if not (news := [one for one in s.without_chain[:NAMES_KEPT] if one not in known]):
+        return
+    told = ", ".join(news[:8]) + ("…" if len(news) > 8 else "")
+    message = (
+        f"These devices send no chain: {told}. Clients that do not trust the new root when it begins to sign will "
+        "refuse them."
+    )
+    this.tell("Warning", Reason.CHAIN_NOT_TAKEN, message)
 
 
 def _stalled_event(before: AuthorityStatus, after: AuthorityStatus) -> list[tuple[str, str, str]]:

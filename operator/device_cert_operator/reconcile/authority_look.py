@@ -78,6 +78,7 @@ async def look(this: Look) -> AuthoritySituation:
         bundle=_bundle_state(this),
         holders=_holders(this),
         names_in_use=_names_in_use(this),
+        alone_under_next=_alone_under_next(this),
     )
 
 
@@ -173,6 +174,20 @@ def _holders(this: Look) -> tuple[Holder, ...]:
     return tuple(found[name] for name in sorted(found))
 
 
+def _alone_under_next(this: Look) -> tuple[str, ...]:
+    rotation, cache = this.status.rotation, this.tools.cache
+    if rotation is None or rotation.fingerprint is None:
+        return ()
+    found: set[str] = set()
+    for revision in cache.revisions_under(this.desired.key.namespace, rotation.fingerprint):
+        for uid in revision.given_to:
+            view = cache.device_with_uid(uid)
+            state = view.status.revision if view is not None else None
+            if view is not None and state is not None and state.installed == revision.ref and state.chain_not_sent:
+                found.add(view.key.name)
+    return tuple(sorted(found))
+
+
 def _names_in_use(this: Look) -> Names:
     known, cache, namespace = this.status.certificate, this.tools.cache, this.desired.key.namespace
     under = cache.revisions_under(namespace, known.fingerprint) if known is not None else ()
@@ -207,9 +222,10 @@ def _may_get(this: Look, revision: Revision) -> bool:
 def _holder(view: DeviceView, *, sends_cross: bool, before: Holder | None) -> Holder:
     status = view.status
     stalled = any(one.type == "Stalled" and one.status == "True" for one in status.conditions)
+    dropped = status.revision.chain_not_sent  # whatever its driver says
     return Holder(
         view.key.name,
-        sends_cross and (before is None or before.sends_cross),
-        "Chain" in status.capabilities,
+        sends_cross and not dropped and (before is None or before.sends_cross),
+        "Chain" in status.capabilities and not dropped,
         stalled,
     )

@@ -4,8 +4,8 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import assert_never
 
-from device_cert_operator.core.installation import alias_prefix
-from device_cert_operator.core.model import CertificateBundle, CSRRequest, Revision, RevisionRef
+from device_cert_operator.core.installation import alias_prefix, chain_is_cut
+from device_cert_operator.core.model import CertificateBundle, CSRRequest, Revision, RevisionRef, Served
 from device_cert_operator.core.schedule import backoff_for
 from device_cert_operator.core.situation import Situation
 from device_cert_operator.core.status import Activating, FailedRevision, RevisionState
@@ -55,7 +55,7 @@ async def work_on_certificate(step: CertificateWork, situation: Situation, visit
         case BeginRollBack(why):
             await _begin_roll_back(visit, why)
         case RecordInstalled(revision):
-            _record_installed(visit, revision)
+            _record_installed(visit, situation, revision)
         case RecordFailed(reason):
             await _record_failed(visit, situation, reason)
         case Remove(handle, alias):
@@ -169,11 +169,13 @@ async def _begin_roll_back(visit: Visit, why: str) -> None:
     visit.tell("Warning", Reason.ROLLING_BACK, f"{why}; the previous certificate is put back.")
 
 
-def _record_installed(visit: Visit, revision: Revision) -> None:
+def _record_installed(visit: Visit, situation: Situation, revision: Revision) -> None:
     """Proven by the handshake. What was there before is remembered until it is tidied away."""
     state = visit.status.revision
     before = state.installed if state.installed and state.installed != revision.ref else state.previous
-    visit.status = replace(visit.status, revision=RevisionState(installed=revision.ref, previous=before))
+    cut = isinstance(situation.served, Served) and chain_is_cut(situation.served, revision)
+    now = RevisionState(installed=revision.ref, previous=before, chain_not_sent=cut)
+    visit.status = replace(visit.status, revision=now)
     if state.installed != revision.ref:
         visit.tell("Normal", Reason.INSTALLED, f"The device serves revision {revision.number}.")
     visit.inventory = None

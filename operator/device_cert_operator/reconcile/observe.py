@@ -229,7 +229,8 @@ def _verdict(visit: Visit, served: Served | NotServed, assignment: Assignment | 
     if not isinstance(served, Served) or assignment is None or assignment.wanted is None:
         return None
     anchors = tuple(sorted({der for revision in assignment.kept for der in revision.anchors_der}))
-    return judge(served, links(served.chain_der, anchors), visit.address, visit.tools.clock.now())
+    known = tuple(sorted({der for revision in assignment.kept for der in revision.chain_der}))
+    return judge(served, links(served.chain_der, anchors, known), visit.address, visit.tools.clock.now())
 
 
 async def _misnamed(visit: Visit, served: Served | NotServed, assignment: Assignment | None) -> tuple[str, ...]:

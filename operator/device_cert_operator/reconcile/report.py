@@ -10,6 +10,7 @@ from device_cert_operator.core.device_conditions import claims, events_between
 from device_cert_operator.core.failures import failure
 from device_cert_operator.core.firmware import EXPORTS
 from device_cert_operator.core.identity import why_another
+from device_cert_operator.core.installation import chain_as_seen
 from device_cert_operator.core.model import CertificateFacts, DeviceReport, Served
 from device_cert_operator.core.schedule import ON_CHANGE_POLL
 from device_cert_operator.core.situation import Situation
@@ -60,6 +61,7 @@ def _device_status(visit: Visit, s: Situation) -> DeviceStatus:
         clock=_clock_status(s),
         served=served_status(s.served.leaf) if isinstance(s.served, Served) else status.served,
         certificate_ref=s.assignment.owner if s.assignment else None,
+        revision=replace(status.revision, chain_not_sent=chain_as_seen(s, status.revision)),
         capabilities=_capabilities(s),
         handled_reboot=status.handled_reboot,
         unreachable_since=None if answered else status.unreachable_since or s.now,

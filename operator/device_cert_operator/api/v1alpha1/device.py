@@ -346,6 +346,9 @@ class RevisionStatus(Model):
         None, description="Being put into use; finished or rolled back before anything else."
     )
     failed: FailedRevision | None = Field(None, description="Could not be served; binds this revision only.")
+    chain_not_sent: bool | None = Field(
+        None, description="Whether the device sends fewer issuers than the installed revision holds."
+    )
 
 
 class CredentialsStatus(Model):

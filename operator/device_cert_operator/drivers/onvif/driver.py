@@ -151,8 +151,9 @@ class OnvifDriver:
 
     async def install(self, bundle: CertificateBundle) -> str:
         """ONVIF Security Service 26.06: UploadPassphrase, UploadCertificateWithPrivateKeyInPKCS12, DeletePassphrase;
-        UploadCertificate and CreateCertificationPath where parts of the chain are there already, and for a key of the
-        device. Legacy devices (ONVIF Core Specification 16.06): LoadCertificateWithPrivateKey, or LoadCertificates.
+        UploadCertificate and CreateCertificationPath where parts of the chain are there already, for a key of the
+        device, and where the chain is refused in one file; the leaf alone where it is refused as a path as well. Legacy
+        devices (ONVIF Core Specification 16.06): LoadCertificateWithPrivateKey, or LoadCertificates.
 
         Looks first: a path with this leaf is returned as it is, and what a broken-off call left is completed or
         cleared away. Raises DeviceRefused (STORE_FULL, KEY_TYPE_REFUSED, DEVICE_KEY_LOST), Unsupported.

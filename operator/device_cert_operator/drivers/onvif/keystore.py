@@ -29,6 +29,7 @@ from device_cert_operator.pki.facts import read_facts
 from device_cert_operator.pki.pkcs12 import build_pkcs12
 
 _NO_KEY = frozenset({"NoMatchingPrivateKey", "NoPrivateKey"})
+_CHAIN_REFUSED = frozenset({"BadPKCS12File", "InvalidCertificationPath", "BadCertificate"})  # where issuers go along
 _PASSPHRASE_LENGTH = 32  # devices support up to 40 ASCII characters (Capability-implied Requirements)
 
 
@@ -91,7 +92,12 @@ class Keystore:
             return await self._upload_for_key(bundle, chain)
         if any(contents.with_der(der) for der in chain):
             return await self._upload_beside(bundle, chain)
-        return await self._upload(replace(bundle, chain_der=chain))
+        try:
+            return await self._upload(replace(bundle, chain_der=chain))
+        except OnvifFault as fault:
+            if not _is_about(chain, fault):
+                raise
+            return await self._upload_beside(bundle, chain)
 
     async def _complete(
         self,
@@ -101,16 +107,30 @@ class Keystore:
         short: Iterable[StorePath],
         contents: Contents,
     ) -> str:
-        """The leaf and its key are there: upload what lacks of the chain, and make the path."""
+        """The leaf and its key are there: upload what lacks of the chain, and make the path.
+
+        A device that refuses the chain gets a path of the leaf alone: whether clients can do without the issuers shows
+        in the verdict.
+        """
         await self._drop_passphrases(bundle)
         for path in short:
             if path.alias == bundle.alias:
                 await self.delete("CertificationPath", path.path_id)
         ids = [leaf.certificate_id]
-        for der in chain:
-            there = contents.with_der(der)
-            ids.append(there.certificate_id if there else await self._upload_issuer(der, bundle.alias))
-        answer = await self._session.security(tas.build_create_path(tuple(ids), bundle.alias))
+        try:
+            for der in chain:
+                there = contents.with_der(der)
+                ids.append(there.certificate_id if there else await self._upload_issuer(der, bundle.alias))
+            return await self._create_path(ids, bundle.alias)
+        except OnvifFault as fault:
+            if not _is_about(chain, fault):
+                raise
+        path_id = await self._create_path(ids[:1], bundle.alias)
+        await self._sweep(bundle, await self.contents())  # the issuers that went up before the refusal
+        return path_id
+
+    async def _create_path(self, certificate_ids: Iterable[str], alias: str) -> str:
+        answer = await self._session.security(tas.build_create_path(tuple(certificate_ids), alias))
         return tas.read_id(answer, "CertificationPathID")
 
     async def _upload_issuer(self, der: bytes, alias: str) -> str:
@@ -134,7 +154,9 @@ class Keystore:
         return await self._complete(bundle, chain, leaf, (), contents)
 
     async def _upload_beside(self, bundle: CertificateBundle, chain: tuple[bytes, ...]) -> str:
-        """An issuer is there already: it is used again rather than stored twice, so the leaf goes up alone."""
+        """The leaf goes up alone: an issuer is there already and is used again rather than stored twice, or the device
+        refuses the chain in one file.
+        """
         await self._upload(replace(bundle, chain_der=()))
         contents = await self.contents()
         leaf = contents.with_der(bundle.leaf_der)
@@ -300,6 +322,11 @@ class Keystore:
 
     async def _get(self, operation: str) -> Element:
         return await self._session.security(tas.build_get(operation))
+
+
+def _is_about(chain: tuple[bytes, ...], fault: OnvifFault) -> bool:
+    """Whether the leaf alone might be taken. Where it is its own fault, it is refused once more."""
+    return bool(chain) and bool(_CHAIN_REFUSED & set(fault.codes))
 
 
 def _without_roots(chain_der: tuple[bytes, ...]) -> tuple[bytes, ...]:
