@@ -94,8 +94,8 @@ class App:
     async def stop(self) -> None:
         """Finish what runs, within the grace."""
         self.stopping.set()
+        await self.tools.searches.halt()  # a pass that stays for one ends with it
         await self.workers.drain(self.settings.shutdown_within)
-        await self.tools.searches.halt()
 
     async def close(self) -> None:
         """Close the pools."""

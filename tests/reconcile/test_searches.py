@@ -164,6 +164,18 @@ async def test_an_old_answer_is_none_nor_is_one_to_another_question(bench: Bench
     assert not sweep.answers(replace(device(0), https_port=8443), key_of(0), now)
 
 
+async def test_a_pass_does_not_stay_for_a_search_that_is_cancelled(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(searches_module, "PATIENCE", timedelta(hours=1))
+    staying = asyncio.create_task(bench.ask(1))
+    await asyncio.sleep(0.01)
+    assert bench.net.now == 1
+    await bench.searches.halt()
+    async with asyncio.timeout(5):
+        assert (await staying).ended_at is None
+
+
 async def test_what_is_under_way_is_cancelled_with_the_lease_and_begun_anew_with_the_next(bench: Bench) -> None:
     for number in range(LOST):
         await bench.ask(number)
