@@ -12,7 +12,7 @@ from functools import partial
 from kubernetes.aio.client import Configuration
 
 from device_cert_operator.clock import Clock, SystemClock
-from device_cert_operator.core.model import ObjectKey, Served
+from device_cert_operator.core.model import ObjectKey
 from device_cert_operator.drivers.base import DeviceConnection, Driver
 from device_cert_operator.drivers.registry import driver_for
 from device_cert_operator.engine.lease import Alone, Election, Leadership
@@ -34,13 +34,12 @@ from device_cert_operator.net.locate import locate
 from device_cert_operator.net.occupied import probe_occupied
 from device_cert_operator.net.rate import RateLimiter
 from device_cert_operator.net.tls_probe import probe
-from device_cert_operator.permit import Permit
 from device_cert_operator.reasons import Reason
 from device_cert_operator.reconcile import authority, certificate, device
+from device_cert_operator.reconcile.searches import Searches
 from device_cert_operator.reconcile.tools import Memory, Tools
 from device_cert_operator.settings import Settings
 
-SEARCHES_AT_ONCE = 2
 STORIES: dict[str, Callable[[ObjectKey, Tools], Awaitable[timedelta | None]]] = {
     "Device": device.reconcile,
     "DeviceCertificate": certificate.reconcile,
@@ -89,11 +88,13 @@ class App:
     async def end(self) -> None:
         """Cancel what runs. What is remembered of devices is forgotten: others may change them now."""
         await self.workers.halt()
+        await self.tools.searches.halt()
         self.tools.memory.clear()
 
     async def stop(self) -> None:
         """Finish what runs, within the grace."""
         self.stopping.set()
+        await self.tools.searches.halt()  # a pass that stays for one ends with it
         await self.workers.drain(self.settings.shutdown_within)
 
     async def close(self) -> None:
@@ -140,7 +141,9 @@ async def build(settings: Settings, kubeconfig: str | None, clock: Clock) -> App
         clock=clock,
         settings=settings,
         probe=partial(probe, permit=leadership),
-        locate=_Locator(settings.locate_rate, leadership),
+        searches=Searches(
+            partial(locate, limiter=RateLimiter(settings.locate_rate), permit=leadership), queue.add, clock
+        ),
         occupied=partial(probe_occupied, permit=leadership),
         connect=partial(open_connection, clock=clock, permit=leadership),
         driver_for=partial(_driver, clock=clock),
@@ -182,23 +185,6 @@ def _leadership(settings: Settings, requests: Requests) -> Leadership:
     store = KubeLease(requests, settings.lease_namespace or own_namespace(), settings.lease_name, SystemClock())
     identity = f"{settings.identity or platform.node()}_{secrets.token_hex(4)}"
     return Election(store, identity, settings.lease_duration)
-
-
-class _Locator:
-    """Searches share one rate, and few go on at once."""
-
-    def __init__(self, per_second: float, permit: Permit) -> None:
-        self._limiter = RateLimiter(per_second)
-        self._permit = permit
-        self._places = asyncio.Semaphore(SEARCHES_AT_ONCE)
-
-    async def __call__(
-        self, key_sha256s: frozenset[str], subnets: tuple[str, ...], port: int, *, near: str, timeout: timedelta
-    ) -> tuple[Served, ...]:
-        async with self._places:
-            return await locate(
-                key_sha256s, subnets, port, near=near, timeout=timeout, limiter=self._limiter, permit=self._permit
-            )
 
 
 def _driver(name: str, connection: DeviceConnection, *, clock: Clock) -> Driver:

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from device_cert_operator.core.checks import clock_is_off, connection_is_not_secure
+from device_cert_operator.core.checks import clock_is_off, connection_is_not_secure, device_is_unreachable
 from device_cert_operator.core.decide import decide
 from device_cert_operator.core.device_conditions import claims
 from device_cert_operator.core.identity import Recognition
@@ -135,6 +135,29 @@ CASES = [
             searched=True,
         ),
         rest(Reason.DEVICE_UNREACHABLE),
+    ),
+    (
+        "away, others are looked for first",
+        situation(
+            served=AWAY,
+            recognition=None,
+            desired=desired(**SUBNETS),
+            can_be_found=True,
+            done=frozenset({Locate}),
+            searching=True,
+        ),
+        rest(Reason.DEVICE_UNREACHABLE, State.WAITING),
+    ),
+    (
+        "a stranger answers, others are looked for first",
+        situation(
+            recognition=STRANGER,
+            desired=desired(**SUBNETS),
+            can_be_found=True,
+            done=frozenset({Locate}),
+            searching=True,
+        ),
+        rest(Reason.IDENTITY_UNCONFIRMED, State.WAITING),
     ),
     (
         "away just after a reboot",
@@ -700,6 +723,22 @@ def test_what_to_do_about_a_kind_of_key_that_is_refused_stands_beside_the_next_t
 def test_the_key_type_of_a_revision_is_named_as_devices_list_it() -> None:
     assert key_type_of(R1) == KeyType.ECDSA_P256
     assert key_type_of(replace(R1, facts=facts(key_type="RSA", key_bits=2048, curve=None))) == KeyType.RSA_2048
+
+
+@pytest.mark.parametrize(
+    ("searched", "searching", "told", "untold"),
+    [
+        (False, True, "is not over yet", "not found"),
+        (True, False, "It was not found", "not over"),
+        (True, True, "It was not found", "not over"),  # the last time
+        (False, False, "timed out.", "search"),
+    ],
+)
+def test_only_who_was_looked_for_is_said_to_be_nowhere(searched: bool, searching: bool, told: str, untold: str) -> None:
+    s = situation(served=AWAY, recognition=None, desired=desired(**SUBNETS), searched=searched, searching=searching)
+    found = device_is_unreachable(s)
+    assert found is not None
+    assert told in found.message and untold not in found.message
 
 
 @pytest.mark.parametrize(

@@ -335,6 +335,21 @@ READY = Condition("Ready", "True", "Ready", "", 1, NOW)
         (situation(served=AWAY, recognition=None), "Identified", ("Unknown", Reason.NOT_CHECKED)),
         (situation(served=AWAY, recognition=None), "Secure", ("Unknown", Reason.DEVICE_UNREACHABLE)),
         (situation(served=AWAY, recognition=None, searched=True), "AddressCurrent", ("False", Reason.ADDRESS_UNKNOWN)),
+        (situation(served=AWAY, recognition=None, searching=True), "AddressCurrent", ("Unknown", Reason.NOT_CHECKED)),
+        (
+            situation(
+                served=AWAY,
+                recognition=None,
+                searching=True,
+                status=replace(
+                    situation().status,
+                    conditions=(READY,),
+                    revision=RevisionState(activating=Activating(R1.ref, NOW - timedelta(hours=1))),
+                ),
+            ),
+            "Reachable",
+            ("False", Reason.DEVICE_UNREACHABLE),
+        ),
         (
             situation(
                 assignment=None,

@@ -8,6 +8,7 @@ import pytest
 from device_cert_operator.core.model import ObjectKey
 from device_cert_operator.kube.cache import Cache
 from device_cert_operator.kube.intake import Intake
+from device_cert_operator.kube.revisions import content_digest
 
 Object = dict[str, Any]
 DEVICE: Object = {
@@ -244,6 +245,38 @@ EXPORTED = {"fingerprint": "f"}
 )
 def test_who_is_woken_around_a_firmware_s_ca(sentence: str, obj: Object, woken: set[ObjectKey]) -> None:
     assert Door(DEVICE, BY_FIRMWARE, AUTHORITY).take(obj) == woken, sentence
+
+
+BY_PAIR = changed(CERTIFICATE, 11, spec__issuer={"provided": {"secretRef": {"name": "pair"}}})
+VERIFIED = changed(
+    DEVICE, 10, spec__connection={"security": "Verified", "caRef": {"kind": "ConfigMap", "name": "vendor", "key": "x"}}
+)
+PAIR = secret("pair", "certificate") | {"data": {"tls.crt": "YQ==", "tls.key": "YQ==", "ca.crt": "YQ=="}}
+VENDOR = secret("vendor", "certificate") | {"kind": "ConfigMap", "data": {"x": "one"}, "binaryData": {"y": "YQ=="}}
+
+
+@pytest.mark.parametrize(
+    ("sentence", "before", "after", "woken"),
+    [
+        ("the same content wakes nobody", PAIR, changed(PAIR, 20), set()),
+        ("a note on it wakes nobody", PAIR, changed(PAIR, 20, metadata__annotations={"a": "b"}), set()),
+        ("another key alone wakes both", PAIR, PAIR | {"data": PAIR["data"] | {"tls.key": "Yg=="}}, {CERT, GATE}),
+        ("another CA alone wakes both", PAIR, PAIR | {"data": PAIR["data"] | {"ca.crt": "Yg=="}}, {CERT, GATE}),
+        ("the CA of Verified wakes its device", VENDOR, VENDOR | {"data": {"x": "two"}}, {GATE}),
+        ("so it does in DER", VENDOR, VENDOR | {"binaryData": {"y": "Yg=="}}, {GATE}),
+    ],
+)
+def test_who_is_woken_by_what_came_from_outside(
+    sentence: str, before: Object, after: Object, woken: set[ObjectKey]
+) -> None:
+    assert Door(VERIFIED, BY_PAIR, before).take(changed(after, 20)) == woken, sentence
+
+
+def test_nothing_of_a_key_from_outside_is_shown() -> None:
+    view = Door(PAIR).cache.secret("cams", "pair")
+    assert view is not None and view.digest is not None
+    assert view.digest not in repr(view)
+    assert view.digest != content_digest(PAIR), "it is of use in this process only"
 
 
 def test_what_no_longer_constrains_a_ca_wakes_nobody() -> None:

@@ -7,6 +7,7 @@ from typing import Any, cast
 import pytest
 
 from device_cert_operator.core.decide import Plan
+from device_cert_operator.core.status import DeviceStatus, RebootStatus
 from device_cert_operator.core.steps import Rest, State
 from device_cert_operator.reasons import Reason
 from device_cert_operator.reconcile.device import _look_again
@@ -40,3 +41,15 @@ def test_one_that_waits_for_its_turn_is_looked_at_soon() -> None:
     plan = Plan(Rest(State.WAITING, Reason.WAITING_FOR_TURN, "it waits"), ())
     visit = SimpleNamespace(view=SimpleNamespace(uid="uid-gate"), memory=DeviceMemory(), status=s.status)
     assert _look_again(cast("Any", visit), s, plan, None) == timedelta(seconds=5)
+
+
+@pytest.mark.parametrize("reboot", [None, RebootStatus(NOW - timedelta(days=1), "x")])
+def test_one_whose_search_is_not_over_is_looked_at_less_and_less_often(reboot: RebootStatus | None) -> None:
+    """The search wakes it; until then it takes ever less of the workers' time."""
+    status = DeviceStatus(last_reboot=reboot)
+    s = situation(desired=desired(check_interval=24 * HOUR), status=status, searching=True)
+    plan = Plan(Rest(State.WAITING, Reason.DEVICE_UNREACHABLE, "it is away"), ())
+    visit = SimpleNamespace(view=SimpleNamespace(uid="uid-gate"), memory=DeviceMemory(), status=status)
+    waits = [_look_again(cast("Any", visit), s, plan, None) for _ in range(4)]
+    assert waits[0] <= timedelta(seconds=5)
+    assert waits[3] > 30 * timedelta(seconds=1)

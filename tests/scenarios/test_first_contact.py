@@ -80,6 +80,24 @@ async def test_a_ca_that_cannot_be_read_is_told_and_nobody_is_believed(
     await world.until("dev", "gate", "Authenticated", "True")
 
 
+async def test_a_ca_that_is_corrected_counts_at_once(world: World) -> None:
+    """Nothing else wakes the Device meanwhile: its next check is an hour away."""
+    camera = await firmware.new_camera(world)
+    other = await firmware.new_camera(world, "other", 2, firmware_ca="another")
+    await vendor_ca(world, other)
+    await world.credentials()
+    await world.start_operator()
+    await world.apply(firmware.device(world, **VERIFIED, checkInterval="1h"))
+    await world.until("dev", "gate", "Identified", "False", "IdentityUnconfirmed")
+    assert world.app is not None
+    memory = next(iter(world.app.tools.memory.devices.values()))
+    memory.failures = 20  # as after a night of it: the back-off is at its longest
+    passes = memory.passes
+    await world.holds(lambda: memory.passes > passes)
+    await vendor_ca(world, camera)
+    await world.until("dev", "gate", "Authenticated", "True")
+
+
 async def test_while_the_api_server_cannot_give_that_ca_nobody_is_judged(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -5,6 +5,7 @@ from datetime import timedelta
 
 import pytest
 
+from device_cert_operator.reconcile import searches
 from device_simulator import Fault
 from tests.support.world import World
 
@@ -42,6 +43,53 @@ async def test_an_edited_host_is_followed(world: World) -> None:
     await world.holds(lambda: camera.journal.operations["ReplaceServerCertificateAssignment"] == 2)
     await world.ready("gate")
     assert await world.trusted(camera.address)
+
+
+async def test_a_search_that_takes_longer_than_a_pass_is_taken_up_by_the_next(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(searches, "PATIENCE", timedelta(0))
+    cameras = [await world.camera(name, number) for number, name in enumerate(("gate", "yard"), 1)]
+    await world.credentials()
+    await world.authority()
+    for number, name in enumerate(("gate", "yard"), 1):
+        await world.apply(world.device(name, number, checkInterval="1h"), world.certificate(name))
+    await world.start_operator(locate_rate=10)
+    await world.ready("gate", "yard")
+    for number, camera in enumerate(cameras, 8):
+        await camera.move(world.address(number))
+    world.look_again()
+    for camera in cameras:
+        await world.becomes_trusted(camera, within=30)
+    await world.ready("gate", "yard")
+
+
+async def test_devices_that_are_lost_by_the_dozen_hold_nobody_up(world: World) -> None:
+    """A dead switch: more are lost than there are workers, each may be anywhere in its own subnet."""
+    camera = await world.one_camera(address__locate=None, operator={"workers": 3, "locate_rate": 20})
+    lost = [f"lost-{number}" for number in range(12)]
+    subnets = [f"127.{200 + number}.{world.subnet.split('.')[2]}" for number in range(len(lost))]
+    await world.apply(
+        *(
+            world.device(
+                name,
+                address__host=f"{subnet}.9",
+                address__locate={"subnets": [f"{subnet}.0/24"]},
+                identity__publicKeySHA256="0" * 64,
+            )
+            for name, subnet in zip(lost, subnets, strict=True)
+        )
+    )
+    for name in lost:
+        await world.until("dev", name, "Reachable", "False", "DeviceUnreachable")
+    camera.skew_clock(timedelta(days=365))
+    await camera.move(world.address(7))
+    await world.apply(world.device("gate", 7, address__locate=None))
+    await world.holds(lambda: abs(camera.now() - world.clock.now()) < timedelta(seconds=5), within=20)
+    await world.ready("gate")
+    told = await world.condition("dev", lost[-1], "Reachable")
+    assert "is not over yet" in told["message"], "nobody has looked for it"
+    assert (await world.condition("dev", lost[-1], "AddressCurrent"))["reason"] == "NotChecked"
 
 
 async def test_under_policy_report_a_move_is_told_and_not_followed(world: World) -> None:

@@ -250,6 +250,16 @@ async def test_a_wrong_pair_is_told_by_its_own_reason_and_never_uploaded(
     await all_ready(world, "door-1")
 
 
+async def test_a_key_that_is_corrected_alone_counts_at_once(world: World, outside: OutsideCA) -> None:
+    leaf, key = outside.new_pair(world.address(1))
+    _, wrong = outside.new_pair(world.address(1))
+    await replace(world, leaf, wrong, outside)
+    await one_door(world)
+    await world.until("dcert", "doors", "Issued", "False", "CertificateForAnotherKey")
+    await replace(world, leaf, key, outside)
+    await all_ready(world, "door-1")
+
+
 async def test_a_missing_pair_is_waited_for(world: World, outside: OutsideCA) -> None:
     await one_door(world)
     await world.until("dcert", "doors", "Issued", "False", "SecretMissing")

@@ -78,9 +78,11 @@ def device_is_unreachable(s: Situation) -> Finding | None:
             " It was not found in spec.address.locate.subnets either, by the keys that it is known by: see that it has "
             "power and network, or set spec.address.host where it came back with another key."
         )
+    elif s.searching:
+        message += " The search for it in spec.address.locate.subnets is not over yet."
     elif not s.desired.locate_subnets:
         message += " See that it has power and network; where it may move, set spec.address.locate.subnets."
-    return Finding("Reachable", Reason.DEVICE_UNREACHABLE, message, _search(s), blocks=True)
+    return Finding("Reachable", Reason.DEVICE_UNREACHABLE, message, _search(s), blocks=True, waits=s.searching)
 
 
 def https_is_off(s: Situation) -> Finding | None:
@@ -101,7 +103,8 @@ def device_is_not_recognised(s: Situation) -> Finding | None:
     """Somebody answers whose key we do not know: nothing is sent, and ours is looked for elsewhere."""
     if s.recognition is None or s.recognition.may_log_in:
         return None
-    return Finding("Identified", s.recognition.reason, s.recognition.message, _search(s), blocks=True)
+    reason, message = s.recognition.reason, s.recognition.message
+    return Finding("Identified", reason, message, _search(s), blocks=True, waits=s.searching)
 
 
 def login_failed(s: Situation) -> Finding | None:

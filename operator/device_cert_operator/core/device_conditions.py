@@ -62,6 +62,7 @@ def _routine(s: Situation, plan: Plan) -> bool:
     """An activation that is still within its time: the device may be restarting, and that is no news."""
     return (
         s.status.revision.activating is not None
+        and not s.searching
         and not s.status.revision.activating.rolling_back
         and isinstance(plan.next, Rest)
         and plan.next.state is State.WAITING

@@ -78,7 +78,8 @@ class Situation:
     this pass, None when not asked. full_check_due: the routine log-in is due. locate_allowed: not too soon after the
     last search. operator_clock_error: our clock against the API server's, None when it cannot be told.
     reboot_now: a recorded request that this pass carries out. found_elsewhere: where a search found the device, under
-    policy Report. searched: the last search was in vain. done: the types of the steps this pass has already taken.
+    policy Report. searched: the last search was in vain. searching: one was promised in this pass, and is not over.
+    done: the types of the steps this pass has already taken.
     can_be_found: there are keys by which the device would be known elsewhere. kept_objects: handles that the
     device would not let go in this pass. declared_look: whether somebody has the declared address, while the device is
     elsewhere. changing_now: another Device that is just taking its address. misnamed: names of the certificate under
@@ -103,6 +104,7 @@ class Situation:
     reboot_now: str | None = None
     found_elsewhere: str | None = None
     searched: bool = False
+    searching: bool = False
     done: frozenset[type] = frozenset()
     kept_objects: frozenset[str] = frozenset()
     session_alive: bool = False

@@ -13,7 +13,7 @@ from device_cert_operator.reasons import Reason
 
 @dataclass(frozen=True, slots=True)
 class Locate:
-    """Look for the device in `locate.subnets` by the keys it is known by."""
+    """Have the device looked for in `locate.subnets` by the keys it is known by, and take what was found."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,9 +181,9 @@ CertificateWork = (
 )
 Step = DeviceWork | CertificateWork
 
-# after these, what the last handshake showed still holds
+# after these, what the last handshake showed still holds; where a search took a while, it says so itself
 LEAVES_SIGHT = (
-    *(LookAtDeclared, LogIn, ReadInventory, RecordReboot, BeginActivation, RecordInstalled, RecordFailed),
+    *(Locate, LookAtDeclared, LogIn, ReadInventory, RecordReboot, BeginActivation, RecordInstalled, RecordFailed),
     *(ForgetPrevious, ExportCA, PublishCA, ForgetRevisions),
 )
 CHANGES_DEVICE = (Reboot, SetClock, UseNTP, SetAddress, EnableHTTPS, MakeDeviceCSR, Install, Activate, Remove)

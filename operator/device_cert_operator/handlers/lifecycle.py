@@ -96,11 +96,27 @@ async def run(
 
 
 async def _fill(app: App, stop: asyncio.Event) -> bool:
-    """Fill the cache, however long that takes. False: told to stop meanwhile."""
+    """Fill the cache, however long that takes. False: told to stop meanwhile; a list under way is not waited for."""
+    filling, told = asyncio.create_task(_filled(app)), asyncio.create_task(stop.wait())
+    try:
+        await asyncio.wait([filling, told], return_when=asyncio.FIRST_COMPLETED)
+        if told.done():
+            return False
+        filling.result()
+        app.synced = True
+        return True
+    finally:
+        for task in (filling, told):
+            task.cancel()
+        await asyncio.gather(filling, told, return_exceptions=True)
+
+
+async def _filled(app: App) -> None:
+    """Try until the lists are read; say once why not."""
     told = ""
-    while not stop.is_set():
+    while True:
         try:
-            await app.lister.fill()
+            return await app.lister.fill()
         except ClusterError as error:
             why = (
                 "The CRDs are not installed yet: kubectl apply --server-side -f crds/"
@@ -110,13 +126,7 @@ async def _fill(app: App, stop: asyncio.Event) -> bool:
             if why != told:
                 LOG.warning("Waiting for the cluster: %s", why)
                 told = why
-            with suppress(TimeoutError):
-                async with asyncio.timeout(BETWEEN_TRIES):
-                    await stop.wait()
-            continue
-        app.synced = True
-        return True
-    return False
+        await asyncio.sleep(BETWEEN_TRIES)
 
 
 async def _watch(app: App, stop: asyncio.Event, rounds: Rounds, tasks: list[asyncio.Task[None]]) -> None:

@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import json
+import secrets
 from functools import lru_cache
 from typing import Any
 
@@ -22,6 +23,7 @@ from device_cert_operator.kube.views import (
 from device_cert_operator.pki.facts import fingerprint, pem_to_ders, read_facts
 
 REVISION_TYPE = "devicecert.io/revision"
+_SALT = secrets.token_bytes(16)  # of this process
 
 
 def secret_view(obj: Object, kind: str) -> SecretView:
@@ -40,14 +42,24 @@ def secret_view(obj: Object, kind: str) -> SecretView:
         notes,
         fingerprint(certificates[0]) if certificates else None,
         read_revision(obj, certificates, notes) if use == "revision" and certificates else None,
-        content_digest(obj) if kind == "ConfigMap" and use == "trust" else None,
+        _digest(obj, kind, use),
     )
 
 
 def content_digest(obj: Object) -> str:
     """Over everything that a ConfigMap holds."""
-    content = {part: obj.get(part) or {} for part in ("data", "binaryData")}
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+    return hashlib.sha256(_content(obj)).hexdigest()
+
+
+def _digest(obj: Object, kind: str, use: str) -> str | None:
+    """By which an edit is noticed. What people put there may be a private key, so its digest tells nothing outside."""
+    if use == "certificate":
+        return hashlib.sha256(_SALT + _content(obj)).hexdigest()
+    return content_digest(obj) if kind == "ConfigMap" and use == "trust" else None
+
+
+def _content(obj: Object) -> bytes:
+    return json.dumps({part: obj.get(part) or {} for part in ("data", "binaryData")}, sort_keys=True).encode()
 
 
 def read_revision(obj: Object, certificates: tuple[bytes, ...], notes: dict[str, str]) -> Revision | None:

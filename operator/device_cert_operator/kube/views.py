@@ -76,7 +76,7 @@ View = DeviceView | CertificateView | AuthorityView
 class SecretView:
     """A labelled Secret, or ConfigMap, without its data. fingerprint: of tls.crt, where it holds one.
 
-    digest: of everything in a ConfigMap of ours, so that an edit is noticed.
+    digest: of everything in a ConfigMap of ours, or in what people put there for us, so that an edit is noticed.
     """
 
     kind: str
@@ -88,7 +88,7 @@ class SecretView:
     annotations: Mapping[str, str] = field(default_factory=dict)
     fingerprint: str | None = None
     revision: Revision | None = None
-    digest: str | None = None
+    digest: str | None = field(default=None, repr=False)
 
     @property
     def number(self) -> int:

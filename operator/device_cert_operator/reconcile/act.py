@@ -7,7 +7,6 @@ visit, and the next look decides what follows.
 import asyncio
 import logging
 from dataclasses import replace
-from datetime import timedelta
 from typing import assert_never
 
 from device_cert_operator.core import identity
@@ -108,7 +107,7 @@ def _puts_right(step: Step, visit: Visit) -> bool:
 async def _act(step: DeviceWork, situation: Situation, visit: Visit) -> None:
     match step:
         case Locate():
-            await _locate(visit, situation)
+            await _locate(visit)
         case LookAtDeclared():
             await look_at_declared(visit)
         case LogIn():
@@ -139,30 +138,35 @@ async def _act(step: DeviceWork, situation: Situation, visit: Visit) -> None:
 # ------------------------------------------------------------------------------- looking and logging in
 
 
-async def _locate(visit: Visit, situation: Situation) -> None:
-    """Found by its key at one other address: that is where it is. Several answers prove nothing."""
-    desired = visit.desired
+async def _locate(visit: Visit) -> None:
+    """Found by its key at one other address: that is where it is. Several answers prove nothing.
+
+    While others are looked for, nothing is known yet: the pass that follows the search takes what it found.
+    """
+    desired, memory = visit.desired, visit.memory
     given = visit.tools.cache.revisions_given_to(desired.key.namespace, desired.uid)
     keys = identity.keys_of(desired, visit.status, given)
-    visit.memory.located_at = visit.tools.clock.now()
-    found = await visit.tools.locate(
-        keys,
-        desired.locate_subnets,
-        desired.https_port,
-        near=visit.address,
-        timeout=min(desired.timeout, timedelta(seconds=2)),
-    )
+    sweep = memory.sweep
+    if sweep is None or not sweep.answers(desired, keys, visit.tools.clock.now()):
+        sweep = memory.sweep = await visit.tools.searches.ask(desired, keys, visit.address)
+        if sweep.ended_at is not None:
+            visit.sight = None  # that took a while
+    if sweep.ended_at is None:
+        visit.searching = True
+        return
+    memory.sweep, memory.located_at = None, sweep.ended_at
+    found = sweep.with_one_of(keys)
     elsewhere = sorted({served.address for served in found} - {visit.address})
     if len(elsewhere) != 1 or len(found) != 1:
-        visit.memory.search = Search(visit.address)
+        memory.search = Search(visit.address)
         return
     if desired.address_policy is AddressPolicy.REPORT:
-        visit.memory.search = Search(visit.address, elsewhere[0])
+        memory.search = Search(visit.address, elsewhere[0])
         return
     await visit.close_session()
     visit.tell("Normal", Reason.MOVED, f"The device moved from {visit.address} to {elsewhere[0]}.")
-    visit.address = elsewhere[0]
-    visit.memory.located_at = None
+    visit.address, visit.sight = elsewhere[0], None
+    memory.located_at = None
 
 
 async def _log_in(visit: Visit, situation: Situation) -> None:

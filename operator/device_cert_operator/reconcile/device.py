@@ -91,8 +91,9 @@ def _look_again(visit: Visit, s: Situation, plan: Plan, error: OperatorError | N
         return min(again, s.desired.check_interval) if error.retry is not Retry.SLOW else _routine(s.desired, uid)
     if isinstance(plan.next, Rest) and plan.next.reason is Reason.WAITING_FOR_TURN:
         return min(A_TURN, s.desired.check_interval)
-    if isinstance(plan.next, Rest) and plan.next.state is State.WAITING and s.away_since is not None:
-        return poll_after(s.now - s.away_since)
+    since = s.away_since if not s.searching else None
+    if isinstance(plan.next, Rest) and plan.next.state is State.WAITING and since is not None:
+        return poll_after(s.now - since)
     if isinstance(plan.next, Rest) and plan.next.reason in {Reason.DEVICE_UNREACHABLE, Reason.IDENTITY_UNCONFIRMED}:
         memory.failures += 1
         return min(retry_after(Retry.BACKOFF, memory.failures, uid), s.desired.check_interval)

@@ -64,6 +64,7 @@ async def observe(visit: Visit) -> Situation:
         reboot_now=visit.reboot_now,
         found_elsewhere=search.found_at if search else None,
         searched=search is not None,
+        searching=visit.searching,
         done=frozenset(visit.done),
         kept_objects=frozenset(visit.kept_objects),
         session_alive=visit.session_open,
@@ -81,6 +82,9 @@ def _search(visit: Visit, recognition: Recognition | None) -> Search | None:
     memory = visit.memory
     if recognition is not None and recognition.may_log_in:
         memory.search = None
+        if memory.sweep is not None:
+            memory.sweep.askers.discard(visit.view.key)
+            memory.sweep = None
     return memory.search if memory.search is not None and memory.search.address == visit.address else None
 
 
@@ -261,8 +265,8 @@ def _full_check_due(visit: Visit) -> bool:
 
 
 def _locate_allowed(visit: Visit) -> bool:
-    """Searching backs off like everything else."""
-    if visit.memory.located_at is None:
+    """Searching backs off like everything else; what was promised is waited for."""
+    if visit.memory.located_at is None or visit.memory.sweep is not None:
         return True
     return visit.tools.clock.now() - visit.memory.located_at >= backoff_for(
         visit.memory.failures, visit.view.uid

@@ -29,6 +29,7 @@ from device_cert_operator.kube.csrs import CSRs
 from device_cert_operator.kube.events import Events
 from device_cert_operator.kube.roots import Roots
 from device_cert_operator.kube.secrets import Secrets
+from device_cert_operator.reconcile.searches import Searches, Sweep
 from device_cert_operator.settings import Settings
 
 D = TypeVar("D", DesiredDevice, DesiredCertificate, DesiredAuthority)
@@ -46,14 +47,6 @@ class Probe(Protocol):
     async def __call__(
         self, address: str, port: int, *, server_name: str | None, timeout: timedelta
     ) -> Served | NotServed: ...
-
-
-class Locator(Protocol):
-    """`net.locate.locate` with the process's rate limiter."""
-
-    async def __call__(
-        self, key_sha256s: frozenset[str], subnets: tuple[str, ...], port: int, *, near: str, timeout: timedelta
-    ) -> tuple[Served, ...]: ...
 
 
 class Occupied(Protocol):
@@ -112,15 +105,16 @@ class Search:
 class DeviceMemory:
     """What one process knows of one Device beside its status. Losing it costs a log-in, never correctness.
 
-    looked_at: the last finished check. full_at_pass, passes: counted for the routine log-in. located_at: the last
-    search. search: what came of it, until the device is proven where it should be. offset, capabilities: as last
-    reported. constrained: what clients are given of its firmware's CA.
+    looked_at: the last finished check. full_at_pass, passes: counted for the routine log-in. sweep: the search that
+    it was promised. located_at: the end of the last one. search: what came of it, until the device is proven where it
+    should be. offset, capabilities: as last reported. constrained: what clients are given of its firmware's CA.
     named: for which certificate the names were last tried, and those under which another one was shown.
     """
 
     passes: int = 0
     last_full_pass: int | None = None
     looked_at: datetime | None = None
+    sweep: Sweep | None = None
     located_at: datetime | None = None
     search: Search | None = None
     offset: timedelta | None = None
@@ -182,7 +176,7 @@ class Tools:
     clock: Clock
     settings: Settings
     probe: Probe
-    locate: Locator
+    searches: Searches
     occupied: Occupied
     connect: Connector
     driver_for: Callable[[str, DeviceConnection], Driver]
