@@ -57,7 +57,7 @@ FULL_DEVICE = DeviceStatus(
         failed=FailedRevision(REVISION, "RolledBack", 3, NOON),
     ),
     capabilities=MANY,
-    credentials=CredentialsState("v" * 64, "Refused", 2, NOON),
+    credentials=CredentialsState("v" * 64, "Refused", 2, NOON, 3),
     handled_reboot=LONG,
     last_reboot=RebootStatus(NOON, SHORT, 2, NOON),
     firmware_ca=FirmwareCAStatus("e" * 64, LONG, "c" * 253, shared=True),

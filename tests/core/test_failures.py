@@ -70,6 +70,13 @@ def test_a_busy_device_is_waited_for(step: Step) -> None:
     assert told.condition is None and told.waits and told.reason is Reason.DEVICE_BUSY
 
 
+def test_a_device_that_gets_no_log_in_for_hours_is_not_authenticated() -> None:
+    reason = Reason.LOGIN_UNANSWERED
+    told = failure(DeviceBusy("until noon", reason=reason), SetClock())
+    assert (told.condition, told.reason, told.message) == ("Authenticated", reason, "until noon")
+    assert told.blocks and not told.waits
+
+
 def test_every_step_is_for_something_or_only_reaches_the_device() -> None:
     reaching = {Locate, LogIn, RecordReboot, Reboot}
     assert {step for step in get_args(DeviceWork) if step not in CLOSES} == reaching

@@ -42,10 +42,12 @@ def test_every_token_has_a_nonce_of_its_own_and_hides_itself() -> None:
         (400, {}, NOT_AUTHORIZED, Verdict.REFUSED),
         (401, {"www-authenticate": 'Digest nonce="2"'}, b"", Verdict.REFUSED),
         (401, {"www-authenticate": 'Digest nonce="2", stale=true'}, b"", Verdict.STALE),
-        (400, {}, b"wsu:MessageExpired", Verdict.UNSAID),
+        (400, {}, b"wsu:MessageExpired", Verdict.OUT_OF_TIME),
+        (401, {"www-authenticate": 'Digest nonce="2"'}, b"wsu:MessageExpired", Verdict.OUT_OF_TIME),
         (403, {}, b"", Verdict.FORBIDDEN),
         (404, {}, b"", Verdict.UNSAID),
-        (502, {}, b"", Verdict.UNSAID),
+        (502, {}, b"", Verdict.LOST),
+        (504, {}, b"", Verdict.LOST),
     ],
 )
 def test_the_verdict_on_a_log_in(status: int, headers: dict[str, str], body: bytes, verdict: Verdict) -> None:

@@ -191,6 +191,7 @@ def _credentials(part: Document) -> CredentialsState:
         "Untried" if state is None else state,
         integer(part.get("refused"), 0),
         time_or_none(part.get("nextProbeTime")),
+        integer(part.get("unanswered"), 0),
     )
 
 
@@ -287,6 +288,7 @@ def device_status_document(status: DeviceStatus) -> dict[str, Any]:
             "state": status.credentials.state,
             "refused": status.credentials.refused,
             "nextProbeTime": build_time(status.credentials.next_probe_at),
+            "unanswered": status.credentials.unanswered or None,
         },
         "handledRequests": {"reboot": status.handled_reboot},
         "lastReboot": _reboot_document(status.last_reboot),

@@ -107,12 +107,16 @@ class RevisionState:
 
 @dataclass(frozen=True, slots=True)
 class CredentialsState:
-    """The log-in budget of one credential version. state: `Untried`, `Accepted` or `Refused`."""
+    """The log-in budget of one credential version. state: `Untried`, `Accepted` or `Refused`.
+
+    refused: refusals heard. unanswered: tries of which nothing was heard.
+    """
 
     version: str | None = None
     state: str = "Untried"
     refused: int = 0
     next_probe_at: datetime | None = None
+    unanswered: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,22 +34,27 @@ class Verdict(Enum):
     ACCEPTED = auto()
     REFUSED = auto()  # name or password
     STALE = auto()  # the nonce is spent; nothing was said about the password
+    OUT_OF_TIME = auto()  # its date is not taken; nothing was said about the password
     FORBIDDEN = auto()  # logged in, but not allowed
-    UNSAID = auto()
+    UNSAID = auto()  # something else was answered
+    LOST = auto()  # a gateway answered that the answer did not come
 
 
 def judge(reply: Reply) -> Verdict:
     """The verdict on the log-in of the request that this answers."""
     body = reply.body[:_JUDGED_BYTES]
     if reply.status == 401:
-        stale = any(challenge.stale for challenge in challenges_of(reply)) or _OUT_OF_TIME.search(body)
-        return Verdict.STALE if stale else Verdict.REFUSED
+        if any(challenge.stale for challenge in challenges_of(reply)):
+            return Verdict.STALE
+        return Verdict.OUT_OF_TIME if _OUT_OF_TIME.search(body) else Verdict.REFUSED
     if reply.status == 403:
         return Verdict.FORBIDDEN
     if reply.status >= 400 and _OUT_OF_TIME.search(body):
-        return Verdict.UNSAID
+        return Verdict.OUT_OF_TIME
     if reply.status >= 400 and _NOT_AUTHORIZED.search(body):
         return Verdict.REFUSED
+    if reply.status in {502, 504}:
+        return Verdict.LOST
     return Verdict.ACCEPTED if reply.status < 400 or reply.status in {400, 500} else Verdict.UNSAID
 
 
