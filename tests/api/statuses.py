@@ -59,6 +59,7 @@ FULL_DEVICE = DeviceStatus(
     capabilities=MANY,
     credentials=CredentialsState("v" * 64, "Refused", 2, NOON, 3),
     handled_reboot=LONG,
+    handled_retry_login=LONG,
     last_reboot=RebootStatus(NOON, SHORT, 2, NOON),
     firmware_ca=FirmwareCAStatus("e" * 64, LONG, "c" * 253, shared=True),
     unreachable_since=NOON,

@@ -1,6 +1,9 @@
 """The log-in budget: what is sent, what is counted, and what is said where nothing more is sent."""
 
+from dataclasses import replace
 from datetime import timedelta
+
+import pytest
 
 from device_cert_operator.core import credentials as budget
 from device_cert_operator.core.status import CredentialsState
@@ -10,6 +13,7 @@ from tests.support.situations import KEY, NOW
 
 HOUR = timedelta(hours=1)
 NEW = CredentialsState(version="v")
+ASK = 'kubectl -n cams annotate dev gate --overwrite "devicecert.io/retry-login=$(date +%s)"'
 
 
 def held(state: CredentialsState, after: timedelta = timedelta(0), most: int = 2) -> OperatorError | None:
@@ -40,6 +44,7 @@ def test_a_wrong_password_is_sent_twice_and_never_again() -> None:
     refusal = held(state, timedelta(days=300))
     assert isinstance(refusal, CredentialsRejected)
     assert "refused user name or password of Secret cams/login 2 times;" in refusal.message
+    assert refusal.message.endswith(ASK)
     assert held(budget.for_version(state, "v2")) is None
 
 
@@ -54,7 +59,7 @@ def test_what_was_never_answered_is_told_as_that_and_tried_again_ever_more_rarel
     told = held(state)
     assert isinstance(told, DeviceBusy) and told.reason is Reason.LOGIN_UNANSWERED
     assert "Secret cams/login were sent 2 times without an answer" in told.message
-    assert "2026-11-24 13:00 UTC" in told.message
+    assert "2026-11-24 13:00 UTC" in told.message and told.message.endswith(ASK)
     assert told.retry_after == HOUR
     for hours in (1, 2, 4, 8, 16, 24, 24):
         assert held(state, at + hours * HOUR - timedelta(seconds=1)) is not None
@@ -87,6 +92,7 @@ def test_a_password_that_worked_gets_one_probe_after_an_hour_then_doubling() -> 
     refusal = held(state)
     assert isinstance(refusal, CredentialsRejected)
     assert "worked before" in refusal.message
+    assert refusal.message.endswith(ASK)
     assert held(state, HOUR) is None
     later = no(state, HOUR)
     assert later.next_probe_at == NOW + 3 * HOUR
@@ -101,3 +107,24 @@ def test_a_password_that_works_is_not_counted_until_it_is_refused() -> None:
 
 def test_a_device_that_locks_at_the_first_refusal_gets_one() -> None:
     assert held(no(NEW), most=1) is not None
+
+
+@pytest.mark.parametrize(
+    "state",
+    [
+        no(no(NEW)),
+        lost(lost(NEW)),
+        no(lost(lost(NEW))),
+        no(no(no(budget.accepted(NEW)))),
+    ],
+)
+def test_whoever_asks_gets_one_more_try_at_once(state: CredentialsState) -> None:
+    asked = budget.another_try(state)
+    assert tries(asked)[0] == 1
+    assert held(lost(asked)) is not None
+    assert asked.state == state.state
+
+
+def test_who_asks_while_nothing_is_wrong_changes_nothing() -> None:
+    for state in (NEW, lost(NEW), budget.accepted(NEW)):
+        assert budget.another_try(state) == replace(state)

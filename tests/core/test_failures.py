@@ -14,6 +14,7 @@ from device_cert_operator.core.steps import (
     PublishCA,
     Reboot,
     RecordReboot,
+    RecordRetryLogin,
     SetClock,
     Step,
     UseNTP,
@@ -78,5 +79,5 @@ def test_a_device_that_gets_no_log_in_for_hours_is_not_authenticated() -> None:
 
 
 def test_every_step_is_for_something_or_only_reaches_the_device() -> None:
-    reaching = {Locate, LogIn, RecordReboot, Reboot}
+    reaching = {Locate, LogIn, RecordRetryLogin, RecordReboot, Reboot}
     assert {step for step in get_args(DeviceWork) if step not in CLOSES} == reaching

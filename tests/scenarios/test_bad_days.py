@@ -91,6 +91,30 @@ async def test_a_right_password_whose_first_tries_get_no_verdict_is_not_called_w
     assert camera.guard.refused == 0
 
 
+async def test_whoever_asks_gets_another_login_with_the_line_of_the_message(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    camera = await world.camera("gate")
+    sent = no_verdicts(camera, monkeypatch, "lost")
+    await world.credentials()
+    await world.authority()
+    kept = {"devicecert.io/retry-login": "kept in Git"}
+    await world.apply(world.device("gate", annotations=kept), world.certificate("gate"))
+    await world.start_operator()
+    told = await world.until("dev", "gate", "Authenticated", "False", "LoginUnanswered")
+    assert len(sent) == 2, "the value of the first pass is only remembered"
+    line = told["message"].partition("kubectl -n ")[2].split()
+    assert line[:6] == [world.namespace, "annotate", "dev", "gate", "--overwrite", '"devicecert.io/retry-login=$(date']
+    await world.kubectl("annotate", "dev", "gate", "--overwrite", "devicecert.io/retry-login=1")
+    await world.holds(lambda: len(sent) == 3)
+    await world.more_passes("Device", 2)
+    assert len(sent) == 3
+    monkeypatch.undo()
+    await world.kubectl("annotate", "dev", "gate", "--overwrite", "devicecert.io/retry-login=2")
+    await world.ready("gate")
+    assert (await world.get("dev", "gate"))["status"]["handledRequests"]["retryLogin"] == "2"
+
+
 async def test_a_wrong_password_is_refused_twice_whatever_is_lost_and_killed_in_between(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:

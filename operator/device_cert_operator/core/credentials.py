@@ -1,6 +1,6 @@
 """The log-in budget: how often one version of a user name and password may be tried on a device.
 
-A wrong password is tried twice, then never again until the data changes. One that worked before and is
+A wrong password is tried twice, then never again until the data changes or a person asks. One that worked before and is
 refused now gets a single probe after an hour, doubling to a day. So does one of which no device has said that it is
 wrong: its tries were counted before they were sent, and nothing was heard of them.
 """
@@ -29,12 +29,12 @@ def why_not(
     """Why no log-in may be sent now, if so. secret: its name, for the message."""
     if _tries(state) < min(budget, BUDGET):
         return None
-    told = f"user name or password of Secret {device.namespace}/{secret}"
+    told, ask = f"user name or password of Secret {device.namespace}/{secret}", _how_to_ask(device)
     if _is_over(state):
         more = f" ({state.unanswered} more without an answer)" if state.unanswered else ""
         return CredentialsRejected(
             f"The device refused {told} {_times(state.refused)}{more}; nothing more is sent, so that the account is "
-            f"not locked. Correct the Secret."
+            f"not locked. Correct the Secret; where it is right after all, have it tried once more: {ask}"
         )
     if state.next_probe_at is None or now >= state.next_probe_at:
         return None
@@ -42,11 +42,11 @@ def why_not(
     if state.refused:
         return CredentialsRejected(
             f"The device refuses {told}, which worked before; one probe follows at {at}. Correct the Secret to try at "
-            "once."
+            f"once; where it is right, have it tried now: {ask}"
         )
     return DeviceBusy(
         f"User name and password of Secret {device.namespace}/{secret} were sent {_times(state.unanswered)} without an "
-        f"answer that tells whether they are right; one more try follows at {at}.",
+        f"answer that tells whether they are right; one more try follows at {at}. To try now: {ask}",
         reason=Reason.LOGIN_UNANSWERED,
         retry_after=state.next_probe_at - now,
     )
@@ -81,6 +81,13 @@ def accepted(state: CredentialsState) -> CredentialsState:
     return CredentialsState(version=state.version, state="Accepted")
 
 
+def another_try(state: CredentialsState) -> CredentialsState:
+    """A person asks: one more may be sent now, whatever came of those before."""
+    refusals = min(state.refused, BUDGET - 1)
+    lost = min(state.unanswered, BUDGET - 1 - refusals)
+    return replace(state, refused=refusals, unanswered=lost, next_probe_at=None)
+
+
 def _tries(state: CredentialsState) -> int:
     return state.refused + state.unanswered
 
@@ -96,3 +103,10 @@ def _probe_interval(tries: int) -> timedelta:
 
 def _times(count: int) -> str:
     return "once" if count == 1 else f"{count} times"
+
+
+def _how_to_ask(device: ObjectKey) -> str:
+    """The value differs each time: a verb is a new value."""
+    return (
+        f'kubectl -n {device.namespace} annotate dev {device.name} --overwrite "devicecert.io/retry-login=$(date +%s)"'
+    )

@@ -172,6 +172,7 @@ class DeviceStatus:
     capabilities: tuple[str, ...] = ()
     credentials: CredentialsState = CredentialsState()
     handled_reboot: str | None = None
+    handled_retry_login: str | None = None
     last_reboot: RebootStatus | None = None
     firmware_ca: FirmwareCAStatus | None = None
     unreachable_since: datetime | None = None

@@ -366,6 +366,7 @@ class DeviceHandledRequests(Model):
     """Annotations that were carried out."""
 
     reboot: LongText | None = Field(None, description="Value of devicecert.io/reboot.")
+    retry_login: LongText | None = Field(None, description="Value of devicecert.io/retry-login.")
 
 
 class RebootStatus(Model):
