@@ -57,7 +57,7 @@ FULL_DEVICE = DeviceStatus(
         failed=FailedRevision(REVISION, "RolledBack", 3, NOON),
     ),
     capabilities=MANY,
-    credentials=CredentialsState("v" * 64, "Refused", 2, NOON, 3),
+    credentials=CredentialsState("v" * 64, "Refused", 2, NOON, 3, NOON),
     handled_reboot=LONG,
     handled_retry_login=LONG,
     last_reboot=RebootStatus(NOON, SHORT, 2, NOON),

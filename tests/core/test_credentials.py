@@ -109,6 +109,18 @@ def test_a_device_that_locks_at_the_first_refusal_gets_one() -> None:
     assert held(no(NEW), most=1) is not None
 
 
+@pytest.mark.parametrize("state", [NEW, lost(NEW), budget.accepted(NEW)])
+def test_a_lock_is_waited_for_and_told(state: CredentialsState) -> None:
+    locked = budget.locked(state, NOW + HOUR)
+    told = held(locked, HOUR / 2)
+
+    assert isinstance(told, DeviceBusy) and told.reason is Reason.LOGIN_LOCKED
+    assert "none is sent before 2026-11-24 13:00:00 UTC" in told.message and told.message.endswith(ASK)
+    assert told.retry_after == HOUR / 2
+    assert held(locked, HOUR) is None
+    assert lost(locked, HOUR).locked_until is None
+
+
 @pytest.mark.parametrize(
     "state",
     [
@@ -116,6 +128,7 @@ def test_a_device_that_locks_at_the_first_refusal_gets_one() -> None:
         lost(lost(NEW)),
         no(lost(lost(NEW))),
         no(no(no(budget.accepted(NEW)))),
+        budget.locked(no(NEW), NOW + HOUR),
     ],
 )
 def test_whoever_asks_gets_one_more_try_at_once(state: CredentialsState) -> None:

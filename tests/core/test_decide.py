@@ -262,6 +262,11 @@ CASES = [
         situation(desired=desired(retry_login_request="now"), status=replace(INSTALLED, handled_retry_login="now")),
         rest(Reason.SETTLED, State.SETTLED),
     ),
+    (
+        "a locked account",
+        situation(login_error=DeviceBusy("until noon", reason=Reason.LOGIN_LOCKED)),
+        rest(Reason.LOGIN_LOCKED),
+    ),
     ("a recorded reboot is carried out", situation(report=report(), reboot_now="now"), Reboot("now")),
     # HTTPS over HTTP
     (

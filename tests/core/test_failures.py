@@ -71,8 +71,8 @@ def test_a_busy_device_is_waited_for(step: Step) -> None:
     assert told.condition is None and told.waits and told.reason is Reason.DEVICE_BUSY
 
 
-def test_a_device_that_gets_no_log_in_for_hours_is_not_authenticated() -> None:
-    reason = Reason.LOGIN_UNANSWERED
+@pytest.mark.parametrize("reason", [Reason.LOGIN_LOCKED, Reason.LOGIN_UNANSWERED])
+def test_a_device_that_gets_no_log_in_for_hours_is_not_authenticated(reason: Reason) -> None:
     told = failure(DeviceBusy("until noon", reason=reason), SetClock())
     assert (told.condition, told.reason, told.message) == ("Authenticated", reason, "until noon")
     assert told.blocks and not told.waits

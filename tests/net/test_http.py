@@ -64,6 +64,9 @@ class Budget:
     async def unjudged(self) -> None:
         self.told.append("unjudged")
 
+    async def locked(self, wait: timedelta) -> None:
+        self.told.append(f"locked {wait.total_seconds():g}")
+
     async def accepted(self) -> None:
         self.told.append("accepted")
 
@@ -288,7 +291,7 @@ CHALLENGE = http_reply(401, b"", 'WWW-Authenticate: Digest realm="cam", qop="aut
         (http_reply(503, b"<Fault/>", "Content-Type: application/soap+xml"), None, ["unjudged"]),
         (http_reply(400, b"wsu:MessageExpired"), None, ["unjudged"]),
         (http_reply(401, b"wsu:MessageExpired"), ProtocolViolation, ["unjudged"]),
-        (http_reply(423), DeviceBusy, []),
+        (http_reply(423), DeviceBusy, ["locked 3600"]),
         (http_reply(502), None, []),
         (http_reply(504), None, []),
         (b"", DeviceUnreachable, []),
@@ -404,7 +407,7 @@ async def test_a_lock_is_no_refusal_and_says_how_long() -> None:
         with pytest.raises(DeviceBusy) as caught:
             await post(connection)
     assert caught.value.retry_after == timedelta(seconds=300)
-    assert guard.told == ["before"]
+    assert guard.told == ["before", "locked 300"]
 
 
 # ---------------------------------------------------------------------------------------------- hostile ones

@@ -57,10 +57,10 @@ def test_the_verdict_on_a_log_in(status: int, headers: dict[str, str], body: byt
 @pytest.mark.parametrize(
     ("status", "headers", "body", "reason", "wait"),
     [
-        (423, {}, b"", Reason.LOGIN_LOCKED, None),
-        (401, {}, b"Login has been locked", Reason.LOGIN_LOCKED, None),
+        (423, {}, b"", Reason.LOGIN_LOCKED, 3600),
+        (401, {}, b"Login has been locked", Reason.LOGIN_LOCKED, 3600),
         (403, {"retry-after": "120"}, b"<reason>account is locked</reason>", Reason.LOGIN_LOCKED, 120),
-        (401, {}, b"{illegalLoginLock: 3}", Reason.LOGIN_LOCKED, None),
+        (401, {}, b"{illegalLoginLock: 3}", Reason.LOGIN_LOCKED, 3600),
         (429, {"retry-after": "7"}, b"", Reason.DEVICE_BUSY, 7),
         (503, {"retry-after": "Mon, 01 Jun 2026 12:01:00 GMT"}, b"", Reason.DEVICE_BUSY, 60),
         (503, {}, b"restarting", Reason.DEVICE_BUSY, None),
@@ -76,7 +76,7 @@ def test_later_and_locked_are_told_apart(
     assert (error.reason if error else None) == reason
     if error:
         assert error.retry_after == (timedelta(seconds=wait) if wait else None)
-        assert error.retry is (Retry.SLOW if reason is Reason.LOGIN_LOCKED and not wait else Retry.SOON)
+        assert error.retry is Retry.SOON
 
 
 @pytest.mark.parametrize(

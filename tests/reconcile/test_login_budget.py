@@ -1,6 +1,7 @@
 """What came of log-ins is counted, whatever becomes of the writes of a status."""
 
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -8,7 +9,7 @@ import pytest
 
 from device_cert_operator.core.model import Credentials
 from device_cert_operator.core.status import CredentialsState, DeviceStatus
-from device_cert_operator.errors import Conflict, CredentialsRejected
+from device_cert_operator.errors import Conflict, CredentialsRejected, DeviceBusy
 from device_cert_operator.kube.views import DeviceView
 from device_cert_operator.reconcile.tools import Memory
 from device_cert_operator.reconcile.visit import LoginBudget, Visit
@@ -84,3 +85,16 @@ async def test_what_was_no_refusal_is_uncounted_with_the_next_write() -> None:
     visit, _ = passes.begin()
     await visit.save(replace(visit.status, credentials=NEW))
     assert visit.memory.unwritten_login is None
+
+
+async def test_a_lock_holds_for_whoever_comes_next() -> None:
+    passes = Passes()
+    _, guard = passes.begin()
+    await guard.before_login()
+    with pytest.raises(DeviceBusy, match="none is sent before 2026-11-24 12:05:00 UTC"):
+        await guard.locked(timedelta(minutes=5))
+    passes.memory = Memory()
+    _, guard = passes.begin()
+    with pytest.raises(DeviceBusy):
+        guard.raise_if_locked()
+    assert passes.cluster.status.credentials.unanswered == 1, "it may be the one that locked it"

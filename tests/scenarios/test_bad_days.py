@@ -156,6 +156,46 @@ def no_verdicts(
     return sent
 
 
+@pytest.mark.parametrize("known", [True, False])
+async def test_a_locked_account_is_left_alone_and_heals_when_the_lock_ends(world: World, known: bool) -> None:
+    camera = await world.one_camera() if known else await world.camera("gate")
+    if known:
+        await world.stop_operator()
+    camera.guard.lock(3600)
+    if not known:
+        await world.credentials()
+        await world.authority()
+        await world.apply(world.device("gate"), world.certificate("gate"))
+    await world.start_operator()
+    told = await world.until("dev", "gate", "Authenticated", "False", "LoginLocked")
+    assert "none is sent before" in told["message"]
+    assert (await world.condition("dev", "gate", "Ready"))["reason"] == "LoginLocked"
+    assert (await world.condition("dev", "gate", "Stalled"))["status"] == "False"
+    await world.more_passes("Device", 3)
+    await world.stop_operator()
+    await world.start_operator()
+    await world.more_passes("Device", 3)
+    assert camera.guard.unseen == 1, "neither a check nor a restart sends another one"
+    assert (await world.condition("dev", "gate", "Authenticated"))["message"] == told["message"]
+    camera.guard.unlock()
+    world.clock.forward(timedelta(minutes=61))
+    world.look_again()
+    await world.ready("gate")
+    assert (camera.guard.unseen, camera.guard.refused) == (1, 0)
+
+
+async def test_an_account_unlocked_by_hand_is_tried_when_somebody_asks(world: World) -> None:
+    camera = await world.one_camera()
+    await world.stop_operator()
+    camera.guard.lock(3600)
+    await world.start_operator()
+    await world.until("dev", "gate", "Authenticated", "False", "LoginLocked")
+    camera.guard.unlock()
+    await world.kubectl("annotate", "dev", "gate", "devicecert.io/retry-login=now")
+    await world.ready("gate")
+    assert camera.guard.unseen == 1
+
+
 @pytest.mark.parametrize(
     ("prepare", "reason", "next_move"),
     [

@@ -193,6 +193,7 @@ def _credentials(part: Document) -> CredentialsState:
         integer(part.get("refused"), 0),
         time_or_none(part.get("nextProbeTime")),
         integer(part.get("unanswered"), 0),
+        time_or_none(part.get("lockedUntil")),
     )
 
 
@@ -290,6 +291,7 @@ def device_status_document(status: DeviceStatus) -> dict[str, Any]:
             "refused": status.credentials.refused,
             "nextProbeTime": build_time(status.credentials.next_probe_at),
             "unanswered": status.credentials.unanswered or None,
+            "lockedUntil": build_time(status.credentials.locked_until),
         },
         "handledRequests": {"reboot": status.handled_reboot, "retryLogin": status.handled_retry_login},
         "lastReboot": _reboot_document(status.last_reboot),

@@ -2,7 +2,7 @@
 
 A wrong password is tried twice, then never again until the data changes or a person asks. One that worked before and is
 refused now gets a single probe after an hour, doubling to a day. So does one of which no device has said that it is
-wrong: its tries were counted before they were sent, and nothing was heard of them.
+wrong: its tries were counted before they were sent, and nothing was heard of them. A lock is waited for.
 """
 
 from dataclasses import replace
@@ -27,6 +27,8 @@ def why_not(
     state: CredentialsState, budget: int, now: datetime, device: ObjectKey, secret: str
 ) -> CredentialsRejected | DeviceBusy | None:
     """Why no log-in may be sent now, if so. secret: its name, for the message."""
+    if (lock := why_locked(state, now, device)) is not None:
+        return lock
     if _tries(state) < min(budget, BUDGET):
         return None
     told, ask = f"user name or password of Secret {device.namespace}/{secret}", _how_to_ask(device)
@@ -52,6 +54,18 @@ def why_not(
     )
 
 
+def why_locked(state: CredentialsState, now: datetime, device: ObjectKey) -> DeviceBusy | None:
+    """That the device has locked the log-in, and until when that is waited for, if so."""
+    if state.locked_until is None or now >= state.locked_until:
+        return None
+    return DeviceBusy(
+        f"The device has locked the log-in: none is sent before {state.locked_until:%Y-%m-%d %H:%M:%S} UTC. Wait, or "
+        f"unlock it on the device and have it tried at once: {_how_to_ask(device)}",
+        reason=Reason.LOGIN_LOCKED,
+        retry_after=state.locked_until - now,
+    )
+
+
 def needs_recording_before(state: CredentialsState) -> bool:
     """Whether the try has to be counted before it is sent: this version never worked, or was refused since."""
     return state.state != "Accepted" or _tries(state) > 0
@@ -59,7 +73,7 @@ def needs_recording_before(state: CredentialsState) -> bool:
 
 def try_counted(state: CredentialsState, now: datetime) -> CredentialsState:
     """One more try, unanswered until the device says otherwise: a crash must not win another one."""
-    counted = replace(state, unanswered=state.unanswered + 1, next_probe_at=None)
+    counted = replace(state, unanswered=state.unanswered + 1, next_probe_at=None, locked_until=None)
     if _tries(counted) >= BUDGET:
         return replace(counted, next_probe_at=now + _probe_interval(_tries(counted)))
     return counted
@@ -76,6 +90,11 @@ def unjudged(state: CredentialsState) -> CredentialsState:
     return replace(state, unanswered=max(state.unanswered - 1, 0), next_probe_at=None)
 
 
+def locked(state: CredentialsState, until: datetime) -> CredentialsState:
+    """The device lets nobody in for a while. The try stays counted: it may be the one that locked it."""
+    return replace(state, locked_until=until)
+
+
 def accepted(state: CredentialsState) -> CredentialsState:
     """The device let us in."""
     return CredentialsState(version=state.version, state="Accepted")
@@ -85,7 +104,7 @@ def another_try(state: CredentialsState) -> CredentialsState:
     """A person asks: one more may be sent now, whatever came of those before."""
     refusals = min(state.refused, BUDGET - 1)
     lost = min(state.unanswered, BUDGET - 1 - refusals)
-    return replace(state, refused=refusals, unanswered=lost, next_probe_at=None)
+    return replace(state, refused=refusals, unanswered=lost, next_probe_at=None, locked_until=None)
 
 
 def _tries(state: CredentialsState) -> int:

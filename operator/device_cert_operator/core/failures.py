@@ -35,13 +35,13 @@ CLOSES: Mapping[type, str] = {
     **dict.fromkeys((LookAtDeclared, SetAddress), "AddressCurrent"),
     **dict.fromkeys((EnableHTTPS, ExportCA, PublishCA, ReadInventory, *get_args(CertificateWork)), "Secure"),
 }
-NO_LOGIN = frozenset({Reason.LOGIN_UNANSWERED})
+NO_LOGIN = frozenset({Reason.LOGIN_LOCKED, Reason.LOGIN_UNANSWERED})
 
 
 def failure(error: OperatorError, step: Step | Rest) -> Finding:
     """The error as the gap it is. A device that says "later" is waited for, and nothing is untrue for that.
 
-    Where it never said whether it lets us in, that is told.
+    Where it lets nobody in for hours, or never said whether it would, that is told.
     """
     match error:
         case DeviceBusy() if error.reason in NO_LOGIN:

@@ -109,7 +109,7 @@ class RevisionState:
 class CredentialsState:
     """The log-in budget of one credential version. state: `Untried`, `Accepted` or `Refused`.
 
-    refused: refusals heard. unanswered: tries of which nothing was heard.
+    refused: refusals heard. unanswered: tries of which nothing was heard. locked_until: none is sent before.
     """
 
     version: str | None = None
@@ -117,6 +117,7 @@ class CredentialsState:
     refused: int = 0
     next_probe_at: datetime | None = None
     unanswered: int = 0
+    locked_until: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -61,6 +61,10 @@ class LoginGuard(Protocol):
         """The log-in was not sent after all, or what came back says nothing against name and password."""
         ...
 
+    async def locked(self, wait: timedelta) -> None:
+        """The device has locked the log-in for so long. May raise what `before_login` would from now on."""
+        ...
+
     async def accepted(self) -> None:
         """The device knows name and password. Once a conversation."""
         ...
@@ -254,7 +258,9 @@ class HttpConnection:
         """A lock may come of this very log-in; of one that is told "later" nothing was said."""
         if (error := busy(reply, self._wire.where, self._clock.now())) is None:
             return reply
-        if logged_in and error.reason is not Reason.LOGIN_LOCKED:
+        if error.reason is Reason.LOGIN_LOCKED and error.retry_after is not None:
+            await self._guard.locked(error.retry_after)
+        elif logged_in:
             await self._unjudged()
         raise error
 

@@ -14,7 +14,7 @@ from enum import Enum, auto
 
 from device_cert_operator.core.exchange import Reply, UsernameToken
 from device_cert_operator.core.model import Credentials
-from device_cert_operator.errors import DeviceBusy, Retry
+from device_cert_operator.errors import DeviceBusy
 from device_cert_operator.net.digest import Challenge, DigestSession, basic_authorization, best_digest, parse_challenges
 from device_cert_operator.reasons import Reason
 
@@ -25,6 +25,7 @@ _LOCKED = re.compile(
 _NOT_AUTHORIZED = re.compile(rb"NotAuthorized|FailedAuthentication|InvalidSecurityToken")
 _OUT_OF_TIME = re.compile(rb"MessageExpired")
 _LONGEST_WAIT = timedelta(hours=24)
+_USUAL_LOCK = timedelta(hours=1)  # half an hour is common; some begin anew with each try
 _JUDGED_BYTES = 16 * 1024
 
 
@@ -70,8 +71,7 @@ def busy(reply: Reply, where: str, now: datetime) -> DeviceBusy | None:
         return DeviceBusy(
             f"{where} has locked the log-in: wait, or unlock it on the device; nothing is tried meanwhile",
             reason=Reason.LOGIN_LOCKED,
-            retry=None if wait else Retry.SLOW,
-            retry_after=wait,
+            retry_after=wait or _USUAL_LOCK,
         )
     if reply.status == 429 or (reply.status == 503 and not _is_xml(reply)):
         return DeviceBusy(f"{where} asks to come back later (HTTP {reply.status})", retry_after=wait)

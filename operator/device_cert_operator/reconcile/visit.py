@@ -6,6 +6,7 @@ activation it may be the only way left to put the previous certificate back.
 
 from contextlib import AsyncExitStack
 from dataclasses import replace
+from datetime import timedelta
 from types import TracebackType
 
 from device_cert_operator.core import credentials as budget
@@ -98,6 +99,8 @@ class Visit:
         credentials = await self.tools.secrets.read_credentials(
             self.desired.key.namespace, self.desired.credentials_secret
         )
+        guard = LoginBudget(self, credentials)
+        guard.raise_if_locked()
         await self._stack.enter_async_context(self.tools.session(self.address))
         connection = await self._stack.enter_async_context(
             self.tools.connect(
@@ -105,7 +108,7 @@ class Visit:
                 self._port(plain=pin is None),
                 pin_der=pin,
                 credentials=credentials,
-                guard=LoginBudget(self, credentials),
+                guard=guard,
                 timeout=self.desired.timeout,
                 show_password=situation.recognition is None or situation.recognition.may_show_password,
             )
@@ -142,6 +145,12 @@ class LoginBudget:
             return unwritten
         return budget.for_version(self._visit.status.credentials, self._version)
 
+    def raise_if_locked(self) -> None:
+        """Raises DeviceBusy while the device has locked the log-in: then it is not asked for anything."""
+        visit = self._visit
+        if (lock := budget.why_locked(self.state, visit.tools.clock.now(), visit.desired.key)) is not None:
+            raise lock
+
     async def before_login(self) -> None:
         """Raises CredentialsRejected, DeviceBusy when nothing may be sent; counts the try before it is sent."""
         visit, state = self._visit, self.state
@@ -159,6 +168,12 @@ class LoginBudget:
 
     async def unjudged(self) -> None:
         self._note(budget.unjudged(self.state))
+
+    async def locked(self, wait: timedelta) -> None:
+        """Raises DeviceBusy, which says until when."""
+        self._note(budget.locked(self.state, self._visit.tools.clock.now() + wait))
+        await self._visit.save(self._visit.status)
+        self.raise_if_locked()
 
     async def accepted(self) -> None:
         """Written at once where the try was counted: of a crash nobody shall think that it was never answered."""

@@ -360,6 +360,7 @@ class CredentialsStatus(Model):
     unanswered: Count | None = Field(
         None, description="How often it was sent without an answer that tells whether it is right."
     )
+    locked_until: Time | None = Field(None, description="Before this no log-in is sent: the device has locked it.")
 
 
 class DeviceHandledRequests(Model):
