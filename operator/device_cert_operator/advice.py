@@ -136,10 +136,17 @@ ADVICE: dict[Reason, tuple[str, str]] = {
     ),
     Reason.CREDENTIALS_REJECTED: (
         "The device refused user name or password; no more is tried with these.",
-        "Correct the Secret.",
+        "Correct the Secret; where it is right after all, annotate the Device as the message says.",
     ),
     Reason.PERMISSION_MISSING: ("The user is known to the device and may not do this.", "Give it more rights there."),
-    Reason.LOGIN_LOCKED: ("The device has locked log-ins for a while.", "Wait; nothing is tried meanwhile."),
+    Reason.LOGIN_LOCKED: (
+        "The device has locked log-ins for a while.",
+        "Wait; nothing is tried before the time told. Where you unlocked it, annotate the Device as the message says.",
+    ),
+    Reason.LOGIN_UNANSWERED: (
+        "User name and password were sent, and the device never said whether they are right.",
+        "See whether the device is well; it is tried again at the time told, or now by the annotation of the message.",
+    ),
     Reason.IDENTITY_UNCONFIRMED: (
         "The device shows a key that is not known to be its own.",
         "If you know why, accept the key with the annotation of the message.",

@@ -8,7 +8,7 @@
     ├── MissingReference           Secret or issuer not there (yet)        BACKOFF
     ├── DeviceError
     │   ├── DeviceUnreachable      DNS, refused, timeout, reset            BACKOFF
-    │   ├── DeviceBusy             "later", restarting                     SOON
+    │   ├── DeviceBusy             "later", restarting, no log-in now      SOON
     │   ├── CredentialsRejected    a wrong password, counted               ON_CHANGE, else SLOW
     │   ├── PermissionMissing      logged in, but the role is too small    SLOW
     │   ├── IdentityMismatch       not the device we know: never act       SLOW
@@ -113,7 +113,7 @@ class DeviceUnreachable(DeviceError):
 
 
 class DeviceBusy(DeviceError):
-    """The device said "later", or is restarting."""
+    """The device said "later", is restarting, or gets no log-in for a while."""
 
     default_reason = Reason.DEVICE_BUSY
     default_retry = Retry.SOON

@@ -74,6 +74,7 @@ class Reason(StrEnum):
     CREDENTIALS_REJECTED = "CredentialsRejected"
     PERMISSION_MISSING = "PermissionMissing"
     LOGIN_LOCKED = "LoginLocked"
+    LOGIN_UNANSWERED = "LoginUnanswered"
     IDENTITY_UNCONFIRMED = "IdentityUnconfirmed"
     IDENTITY_MISMATCH = "IdentityMismatch"
     IDENTITY_CONFLICT = "IdentityConflict"

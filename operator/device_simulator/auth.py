@@ -33,7 +33,10 @@ class Answer(Enum):
 
 @dataclass
 class Guard:
-    """One device's users and its memory of log-ins. window: for UsernameToken's Created."""
+    """One device's users and its memory of log-ins. window: for UsernameToken's Created.
+
+    unseen: log-ins that came while it was locked.
+    """
 
     username: str
     password: str
@@ -45,6 +48,7 @@ class Guard:
     nonce_lasts: float = NONCE_LASTS
     accepted: int = 0
     refused: int = 0
+    unseen: int = 0
     _nonces: dict[str, tuple[float, int, str]] = field(default_factory=dict)
     _used_tokens: dict[str, datetime] = field(default_factory=dict)
     _failures: int = 0
@@ -54,6 +58,15 @@ class Guard:
     def locked(self) -> bool:
         """Whether log-ins are refused unseen."""
         return self._can_lock and time.monotonic() < self._locked_until
+
+    def lock(self, seconds: float) -> None:
+        """Somebody else has guessed too often."""
+        self.locks = True
+        self._locked_until = time.monotonic() + seconds
+
+    def unlock(self) -> None:
+        """Somebody opened it at the device."""
+        self._locked_until = 0.0
 
     @property
     def _can_lock(self) -> bool:
@@ -74,6 +87,7 @@ class Guard:
     def check_digest(self, header: str, method: str, uri: str) -> Answer:
         """An Authorization header (RFC 7616, section 3.4), replay of nc included."""
         if self.locked:
+            self.unseen += 1
             return Answer.LOCKED
         scheme, _, rest = header.partition(" ")
         if scheme.lower() != "digest":
@@ -110,6 +124,7 @@ class Guard:
     def check_token(self, username: str, digest: str, nonce: str, created: str, now: datetime) -> Answer:
         """A UsernameToken with PasswordDigest (profile 1.1); now: the device's clock."""
         if self.locked:
+            self.unseen += 1
             return Answer.LOCKED
         try:
             at = datetime.fromisoformat(created.replace("Z", "+00:00")).astimezone(UTC)

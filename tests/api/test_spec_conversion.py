@@ -105,6 +105,7 @@ def test_every_field_of_a_device_is_read() -> None:
         "devicecert.io/paused": "true",
         "devicecert.io/accept-key": "sha256:" + "CD" * 32,
         "devicecert.io/reboot": "monday",
+        "devicecert.io/retry-login": "tuesday",
     }
     assert device(spec, annotations=notes, deletionTimestamp="2026-06-02T00:00:00Z") == DesiredDevice(
         key=ObjectKey("Device", "cams", "gate"),
@@ -138,6 +139,7 @@ def test_every_field_of_a_device_is_read() -> None:
         paused=True,
         accepted_key="cd" * 32,
         reboot_request="monday",
+        retry_login_request="tuesday",
         deleting=True,
     )
 

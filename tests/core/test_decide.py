@@ -54,6 +54,7 @@ from device_cert_operator.core.steps import (
     RecordFailed,
     RecordInstalled,
     RecordReboot,
+    RecordRetryLogin,
     Remove,
     Rest,
     SetClock,
@@ -262,6 +263,40 @@ CASES = [
             report=report(), desired=desired(reboot_request="now"), status=replace(INSTALLED, handled_reboot="now")
         ),
         rest(Reason.SETTLED, State.SETTLED),
+    ),
+    (
+        "a log-in is asked for, and the last one was refused",
+        situation(desired=desired(retry_login_request="now"), login_error=CredentialsRejected("no")),
+        RecordRetryLogin("now", execute=True),
+    ),
+    (
+        "a log-in asked for at the first pass",
+        situation(desired=desired(retry_login_request="now"), status=DeviceStatus()),
+        RecordRetryLogin("now", execute=False),
+    ),
+    (
+        "a log-in that was asked for follows at once",
+        situation(
+            desired=desired(retry_login_request="now"),
+            status=replace(INSTALLED, handled_retry_login="now"),
+            done=frozenset({RecordRetryLogin}),
+        ),
+        LogIn(),
+    ),
+    (
+        "a stranger gets no log-in, whoever asks",
+        situation(desired=desired(retry_login_request="now"), recognition=STRANGER),
+        rest(Reason.IDENTITY_UNCONFIRMED),
+    ),
+    (
+        "a log-in that was asked for once is not repeated",
+        situation(desired=desired(retry_login_request="now"), status=replace(INSTALLED, handled_retry_login="now")),
+        rest(Reason.SETTLED, State.SETTLED),
+    ),
+    (
+        "a locked account",
+        situation(login_error=DeviceBusy("until noon", reason=Reason.LOGIN_LOCKED)),
+        rest(Reason.LOGIN_LOCKED),
     ),
     ("a recorded reboot is carried out", situation(report=report(), reboot_now="now"), Reboot("now")),
     # HTTPS over HTTP

@@ -14,6 +14,7 @@ from device_cert_operator.core.steps import (
     PublishCA,
     Reboot,
     RecordReboot,
+    RecordRetryLogin,
     SetClock,
     Step,
     UseNTP,
@@ -70,6 +71,13 @@ def test_a_busy_device_is_waited_for(step: Step) -> None:
     assert told.condition is None and told.waits and told.reason is Reason.DEVICE_BUSY
 
 
+@pytest.mark.parametrize("reason", [Reason.LOGIN_LOCKED, Reason.LOGIN_UNANSWERED])
+def test_a_device_that_gets_no_log_in_for_hours_is_not_authenticated(reason: Reason) -> None:
+    told = failure(DeviceBusy("until noon", reason=reason), SetClock())
+    assert (told.condition, told.reason, told.message) == ("Authenticated", reason, "until noon")
+    assert told.blocks and not told.waits
+
+
 def test_every_step_is_for_something_or_only_reaches_the_device() -> None:
-    reaching = {Locate, LogIn, RecordReboot, Reboot}
+    reaching = {Locate, LogIn, RecordRetryLogin, RecordReboot, Reboot}
     assert {step for step in get_args(DeviceWork) if step not in CLOSES} == reaching

@@ -5,7 +5,6 @@ from datetime import timedelta
 
 import pytest
 
-from device_cert_operator.core import credentials as budget
 from device_cert_operator.core import identity
 from device_cert_operator.core.conditions import (
     RECONCILING,
@@ -50,14 +49,13 @@ from device_cert_operator.core.situation import Situation
 from device_cert_operator.core.status import (
     Activating,
     AddressStatus,
-    CredentialsState,
     DeviceStatus,
     IdentityStatus,
     RebootStatus,
     RevisionState,
 )
 from device_cert_operator.core.verdict import ALL, Fault, Verdict
-from device_cert_operator.errors import CredentialsRejected, DeviceBusy, MissingReference, Retry
+from device_cert_operator.errors import DeviceBusy, MissingReference, Retry
 from device_cert_operator.reasons import Reason
 from tests.support.situations import (
     AWAY,
@@ -165,49 +163,6 @@ def test_pins_are_held_against_what_the_device_says(
 def test_plain_http_entitles_to_a_key_only_if_that_is_allowed() -> None:
     assert not identity.plain_http(desired()).may_send_key
     assert identity.plain_http(desired(allow_plaintext_key=True)).may_send_key
-
-
-# ---------------------------------------------------------------------------------------------- budget
-
-
-def tries(state: CredentialsState, most: int = 10) -> tuple[int, CredentialsState]:
-    """How many refused log-ins a device would see now."""
-    sent = 0
-    while sent < most and budget.why_not(state, 2, NOW, "ns/login") is None:
-        if budget.needs_recording_before(state):
-            state = budget.try_counted(state, NOW)
-        sent += 1
-        state = budget.refused(state)
-    return sent, state
-
-
-def test_a_wrong_password_is_sent_twice_and_never_again() -> None:
-    sent, state = tries(budget.for_version(CredentialsState(), "v1"))
-    assert sent == 2
-    assert budget.why_not(state, 2, NOW + timedelta(days=300), "ns/login") is not None
-    assert budget.why_not(budget.for_version(state, "v2"), 2, NOW, "ns/login") is None
-
-
-def test_a_crash_wins_no_further_try() -> None:
-    state = budget.try_counted(budget.try_counted(CredentialsState(version="v"), NOW), NOW)
-    assert budget.why_not(state, 2, NOW, "ns/login") is not None
-
-
-def test_a_password_that_worked_gets_one_probe_after_an_hour_then_doubling() -> None:
-    sent, state = tries(budget.accepted(CredentialsState(version="v")))
-    assert sent == 2
-    refusal = budget.why_not(state, 2, NOW, "ns/login")
-    assert isinstance(refusal, CredentialsRejected)
-    assert "worked before" in refusal.message
-    assert budget.why_not(state, 2, NOW + timedelta(hours=1), "ns/login") is None
-    later = budget.refused(budget.try_counted(state, NOW + timedelta(hours=1)))
-    assert later.next_probe_at == NOW + timedelta(hours=3)
-    assert budget.accepted(later) == CredentialsState("v", "Accepted")
-
-
-def test_a_device_that_locks_at_the_first_refusal_gets_one() -> None:
-    state = budget.refused(budget.try_counted(CredentialsState(version="v"), NOW))
-    assert budget.why_not(state, 1, NOW, "ns/login") is not None
 
 
 # -------------------------------------------------------------------------------------------- schedule

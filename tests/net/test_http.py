@@ -6,7 +6,7 @@ import hashlib
 import logging
 import ssl
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass, field
 from datetime import timedelta
 
@@ -61,6 +61,12 @@ class Budget:
     async def refused(self) -> None:
         self.told.append("refused")
 
+    async def unjudged(self) -> None:
+        self.told.append("unjudged")
+
+    async def locked(self, wait: timedelta) -> None:
+        self.told.append(f"locked {wait.total_seconds():g}")
+
     async def accepted(self) -> None:
         self.told.append("accepted")
 
@@ -90,6 +96,19 @@ async def conversation(
         ) as connection,
     ):
         yield connection, server
+
+
+@asynccontextmanager
+async def conversation_over(
+    context: ssl.SSLContext, handler: Handler, *, pin: bytes, guard: Budget
+) -> AsyncIterator[HttpConnection]:
+    async with (
+        listen(handler, context=context) as server,
+        open_connection(
+            server.host, server.port, pin_der=pin, credentials=LOGIN, guard=guard, timeout=FIVE_SECONDS
+        ) as connection,
+    ):
+        yield connection
 
 
 async def post(connection: DeviceConnection, *, log_in: bool = True) -> int:
@@ -243,7 +262,76 @@ async def test_a_device_that_calls_every_nonce_stale_ends_after_two() -> None:
         with pytest.raises(ProtocolViolation, match="too old"):
             await post(connection)
     assert server.requests == 3
-    assert "refused" not in guard.told
+    assert guard.told == ["before", "before"], "some say so of any wrong password: both count"
+
+
+async def test_a_nonce_that_is_stale_at_first_contact_is_no_other_try() -> None:
+    answers = [True, False]
+
+    def stale_once(request: Request) -> bytes:
+        if request.authorization is None or answers.pop(0):
+            return http_reply(401, b"", 'WWW-Authenticate: Digest realm="x", nonce="1", stale=true')
+        return http_reply(200)
+
+    guard = Budget(left=1)
+    async with conversation(answering(stale_once), guard=guard) as (connection, _):
+        assert await post(connection) == 200
+    assert guard.told == ["before", "accepted"]
+
+
+CHALLENGE = http_reply(401, b"", 'WWW-Authenticate: Digest realm="cam", qop="auth", nonce="1"')
+
+
+@pytest.mark.parametrize(
+    ("reply", "raised", "told"),
+    [
+        (http_reply(503, b"busy"), DeviceBusy, ["unjudged"]),
+        (http_reply(429), DeviceBusy, ["unjudged"]),
+        (http_reply(404), None, ["unjudged"]),
+        (http_reply(503, b"<Fault/>", "Content-Type: application/soap+xml"), None, ["unjudged"]),
+        (http_reply(400, b"wsu:MessageExpired"), None, ["unjudged"]),
+        (http_reply(401, b"wsu:MessageExpired"), ProtocolViolation, ["unjudged"]),
+        (http_reply(423), DeviceBusy, ["locked 3600"]),
+        (http_reply(502), None, []),
+        (http_reply(504), None, []),
+        (b"", DeviceUnreachable, []),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n", DeviceUnreachable, []),
+    ],
+)
+async def test_what_is_known_of_a_try_is_told_and_no_more(
+    reply: bytes, raised: type[OperatorError] | None, told: list[str]
+) -> None:
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while True:
+            wanted = await read_request(reader)
+            writer.write(CHALLENGE if wanted.authorization is None else reply)
+            await writer.drain()
+            if wanted.authorization is not None:
+                return
+
+    guard = Budget()
+    async with conversation(handle, guard=guard) as (connection, _):
+        with pytest.raises(raised) if raised else nullcontext():
+            await post(connection)
+    assert guard.told == ["before", *told]
+
+
+async def test_a_log_in_that_never_left_is_no_try() -> None:
+    """The device closes after its challenge, and is away or another one when the log-in is to follow."""
+    served, other = make(), make()
+    context = server_context(served)
+
+    async def once(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await read_request(reader)
+        load_into(context, other)
+        writer.write(CHALLENGE.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"))
+        await writer.drain()
+
+    guard = Budget()
+    async with conversation_over(context, once, pin=served.leaf_der, guard=guard) as connection:
+        with pytest.raises(IdentityMismatch):
+            await post(connection)
+    assert guard.told == ["before", "unjudged"]
 
 
 async def test_a_known_user_that_is_refused_lacks_a_right() -> None:
@@ -319,7 +407,7 @@ async def test_a_lock_is_no_refusal_and_says_how_long() -> None:
         with pytest.raises(DeviceBusy) as caught:
             await post(connection)
     assert caught.value.retry_after == timedelta(seconds=300)
-    assert guard.told == ["before"]
+    assert guard.told == ["before", "locked 300"]
 
 
 # ---------------------------------------------------------------------------------------------- hostile ones

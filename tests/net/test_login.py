@@ -42,10 +42,12 @@ def test_every_token_has_a_nonce_of_its_own_and_hides_itself() -> None:
         (400, {}, NOT_AUTHORIZED, Verdict.REFUSED),
         (401, {"www-authenticate": 'Digest nonce="2"'}, b"", Verdict.REFUSED),
         (401, {"www-authenticate": 'Digest nonce="2", stale=true'}, b"", Verdict.STALE),
-        (400, {}, b"wsu:MessageExpired", Verdict.UNSAID),
+        (400, {}, b"wsu:MessageExpired", Verdict.OUT_OF_TIME),
+        (401, {"www-authenticate": 'Digest nonce="2"'}, b"wsu:MessageExpired", Verdict.OUT_OF_TIME),
         (403, {}, b"", Verdict.FORBIDDEN),
         (404, {}, b"", Verdict.UNSAID),
-        (502, {}, b"", Verdict.UNSAID),
+        (502, {}, b"", Verdict.LOST),
+        (504, {}, b"", Verdict.LOST),
     ],
 )
 def test_the_verdict_on_a_log_in(status: int, headers: dict[str, str], body: bytes, verdict: Verdict) -> None:
@@ -55,10 +57,10 @@ def test_the_verdict_on_a_log_in(status: int, headers: dict[str, str], body: byt
 @pytest.mark.parametrize(
     ("status", "headers", "body", "reason", "wait"),
     [
-        (423, {}, b"", Reason.LOGIN_LOCKED, None),
-        (401, {}, b"Login has been locked", Reason.LOGIN_LOCKED, None),
+        (423, {}, b"", Reason.LOGIN_LOCKED, 3600),
+        (401, {}, b"Login has been locked", Reason.LOGIN_LOCKED, 3600),
         (403, {"retry-after": "120"}, b"<reason>account is locked</reason>", Reason.LOGIN_LOCKED, 120),
-        (401, {}, b"{illegalLoginLock: 3}", Reason.LOGIN_LOCKED, None),
+        (401, {}, b"{illegalLoginLock: 3}", Reason.LOGIN_LOCKED, 3600),
         (429, {"retry-after": "7"}, b"", Reason.DEVICE_BUSY, 7),
         (503, {"retry-after": "Mon, 01 Jun 2026 12:01:00 GMT"}, b"", Reason.DEVICE_BUSY, 60),
         (503, {}, b"restarting", Reason.DEVICE_BUSY, None),
@@ -74,7 +76,7 @@ def test_later_and_locked_are_told_apart(
     assert (error.reason if error else None) == reason
     if error:
         assert error.retry_after == (timedelta(seconds=wait) if wait else None)
-        assert error.retry is (Retry.SLOW if reason is Reason.LOGIN_LOCKED and not wait else Retry.SOON)
+        assert error.retry is Retry.SOON
 
 
 @pytest.mark.parametrize(

@@ -5,8 +5,10 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from aiohttp import web
 
-from device_simulator import Fault, Kind
+from device_simulator import Fault, Kind, SimulatedDevice
+from device_simulator.transport import dropped
 from tests.support.world import HTTP, HTTPS, World
 
 # ------------------------------------------------------------------------------------ credentials
@@ -58,6 +60,140 @@ async def test_a_changed_password_is_told_and_healed_by_the_secret(world: World)
     await world.credentials(password="another")
     await world.ready("gate")
     assert camera.guard.refused <= 2
+
+
+@pytest.mark.parametrize("trouble", ["lost", "busy"])
+async def test_a_right_password_whose_first_tries_get_no_verdict_is_not_called_wrong(
+    world: World, monkeypatch: pytest.MonkeyPatch, trouble: str
+) -> None:
+    camera = await world.camera("gate")
+    sent = no_verdicts(camera, monkeypatch, trouble)
+    await world.credentials()
+    await world.authority()
+    await world.apply(world.device("gate"), world.certificate("gate"))
+    await world.start_operator()
+    if trouble == "busy":  # known to be no refusal: it is tried on
+        await world.holds(lambda: len(sent) >= 3)
+        monkeypatch.undo()
+        await world.ready("gate", within=40)
+        return
+    told = await world.until("dev", "gate", "Authenticated", "False", "LoginUnanswered")
+    assert "2 times without an answer" in told["message"]
+    assert (await world.condition("dev", "gate", "Stalled"))["status"] == "False"
+    await world.stop_operator()
+    await world.start_operator()
+    await world.more_passes("Device", 2)
+    assert len(sent) == 2, "neither a check nor a restart wins another one"
+    monkeypatch.undo()
+    world.clock.forward(timedelta(minutes=61))
+    world.look_again()
+    await world.ready("gate")
+    assert camera.guard.refused == 0
+
+
+async def test_whoever_asks_gets_another_login_with_the_line_of_the_message(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    camera = await world.camera("gate")
+    sent = no_verdicts(camera, monkeypatch, "lost")
+    await world.credentials()
+    await world.authority()
+    kept = {"devicecert.io/retry-login": "kept in Git"}
+    await world.apply(world.device("gate", annotations=kept), world.certificate("gate"))
+    await world.start_operator()
+    told = await world.until("dev", "gate", "Authenticated", "False", "LoginUnanswered")
+    assert len(sent) == 2, "the value of the first pass is only remembered"
+    line = told["message"].partition("kubectl -n ")[2].split()
+    assert line[:6] == [world.namespace, "annotate", "dev", "gate", "--overwrite", '"devicecert.io/retry-login=$(date']
+    await world.kubectl("annotate", "dev", "gate", "--overwrite", "devicecert.io/retry-login=1")
+    await world.holds(lambda: len(sent) == 3)
+    await world.more_passes("Device", 2)
+    assert len(sent) == 3
+    monkeypatch.undo()
+    await world.kubectl("annotate", "dev", "gate", "--overwrite", "devicecert.io/retry-login=2")
+    await world.ready("gate")
+    assert (await world.get("dev", "gate"))["status"]["handledRequests"]["retryLogin"] == "2"
+
+
+async def test_a_wrong_password_is_refused_twice_whatever_is_lost_and_killed_in_between(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The device counts each; the operator hears of one, and is killed over the other."""
+    camera = await world.camera("gate")
+    sent = no_verdicts(camera, monkeypatch, "lost", judged=True)
+    await world.credentials(password="wrong")
+    await world.apply(world.device("gate"))
+    await world.start_operator()
+    await world.holds(lambda: len(sent) == 1)
+    await world.kill_operator()
+    monkeypatch.undo()
+    for _ in range(2):
+        await world.start_operator()
+        told = await world.until("dev", "gate", "Stalled", "True", "CredentialsRejected")
+        await world.more_passes("Device", 2)
+        await world.stop_operator()
+        world.clock.forward(timedelta(hours=30))
+    assert camera.guard.refused == 2
+    assert "once (1 more without an answer)" in told["message"]
+
+
+def no_verdicts(
+    camera: SimulatedDevice, monkeypatch: pytest.MonkeyPatch, trouble: str, *, judged: bool = False
+) -> list[str]:
+    """What becomes of log-ins until it is undone: the reply is lost, or it is "later". judged: the device counts it."""
+    sent: list[str] = []
+    answer = camera.answer
+
+    async def troubled(request: web.BaseRequest) -> web.StreamResponse:
+        if "Authorization" not in request.headers:
+            return await answer(request)
+        sent.append(request.path)
+        if judged:
+            await answer(request)
+        return dropped(request) if trouble == "lost" else web.Response(status=503, text="busy")
+
+    monkeypatch.setattr(camera, "answer", troubled)
+    return sent
+
+
+@pytest.mark.parametrize("known", [True, False])
+async def test_a_locked_account_is_left_alone_and_heals_when_the_lock_ends(world: World, known: bool) -> None:
+    camera = await world.one_camera() if known else await world.camera("gate")
+    if known:
+        await world.stop_operator()
+    camera.guard.lock(3600)
+    if not known:
+        await world.credentials()
+        await world.authority()
+        await world.apply(world.device("gate"), world.certificate("gate"))
+    await world.start_operator()
+    told = await world.until("dev", "gate", "Authenticated", "False", "LoginLocked")
+    assert "none is sent before" in told["message"]
+    assert (await world.condition("dev", "gate", "Ready"))["reason"] == "LoginLocked"
+    assert (await world.condition("dev", "gate", "Stalled"))["status"] == "False"
+    await world.more_passes("Device", 3)
+    await world.stop_operator()
+    await world.start_operator()
+    await world.more_passes("Device", 3)
+    assert camera.guard.unseen == 1, "neither a check nor a restart sends another one"
+    assert (await world.condition("dev", "gate", "Authenticated"))["message"] == told["message"]
+    camera.guard.unlock()
+    world.clock.forward(timedelta(minutes=61))
+    world.look_again()
+    await world.ready("gate")
+    assert (camera.guard.unseen, camera.guard.refused) == (1, 0)
+
+
+async def test_an_account_unlocked_by_hand_is_tried_when_somebody_asks(world: World) -> None:
+    camera = await world.one_camera()
+    await world.stop_operator()
+    camera.guard.lock(3600)
+    await world.start_operator()
+    await world.until("dev", "gate", "Authenticated", "False", "LoginLocked")
+    camera.guard.unlock()
+    await world.kubectl("annotate", "dev", "gate", "devicecert.io/retry-login=now")
+    await world.ready("gate")
+    assert camera.guard.unseen == 1
 
 
 @pytest.mark.parametrize(

@@ -47,6 +47,7 @@ Object = Mapping[str, Any]
 PAUSED = "devicecert.io/paused"
 ACCEPT_KEY = "devicecert.io/accept-key"
 REBOOT = "devicecert.io/reboot"
+RETRY_LOGIN = "devicecert.io/retry-login"
 RENEW = "devicecert.io/renew"
 LONGEST_REQUEST = 1024
 _SHA256 = re.compile(r"(?:sha256:)?([0-9a-fA-F]{64})")
@@ -120,6 +121,7 @@ def _device(obj: Object, key: ObjectKey) -> DesiredDevice:
         paused=notes.get(PAUSED) == "true",
         accepted_key=_sha256(notes.get(ACCEPT_KEY)),
         reboot_request=request_of(notes.get(REBOOT)),
+        retry_login_request=request_of(notes.get(RETRY_LOGIN)),
         deleting="deletionTimestamp" in meta,
     )
 

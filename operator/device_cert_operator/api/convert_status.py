@@ -73,6 +73,7 @@ def device_status(obj: Document) -> DeviceStatus:
         capabilities=texts(status.get("capabilities")),
         credentials=_credentials(part_of(status, "credentials")),
         handled_reboot=text_or_none(part_of(status, "handledRequests"), "reboot"),
+        handled_retry_login=text_or_none(part_of(status, "handledRequests"), "retryLogin"),
         last_reboot=readable(_reboot, status.get("lastReboot")),
         earlier_reboots=readable_items(_reboot, status.get("earlierReboots")),
         firmware_ca=readable(_firmware_ca, status.get("firmwareCA")),
@@ -194,6 +195,8 @@ def _credentials(part: Document) -> CredentialsState:
         "Untried" if state is None else state,
         integer(part.get("refused"), 0),
         time_or_none(part.get("nextProbeTime")),
+        integer(part.get("unanswered"), 0),
+        time_or_none(part.get("lockedUntil")),
     )
 
 
@@ -291,8 +294,10 @@ def device_status_document(status: DeviceStatus) -> dict[str, Any]:
             "state": status.credentials.state,
             "refused": status.credentials.refused,
             "nextProbeTime": build_time(status.credentials.next_probe_at),
+            "unanswered": status.credentials.unanswered or None,
+            "lockedUntil": build_time(status.credentials.locked_until),
         },
-        "handledRequests": {"reboot": status.handled_reboot},
+        "handledRequests": {"reboot": status.handled_reboot, "retryLogin": status.handled_retry_login},
         "lastReboot": _reboot_document(status.last_reboot),
         "earlierReboots": [_reboot_document(one) for one in status.earlier_reboots[:MOST_REBOOTS]] or None,
         "firmwareCA": _firmware_ca_document(status.firmware_ca),

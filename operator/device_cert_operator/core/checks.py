@@ -38,7 +38,16 @@ from device_cert_operator.core.placement import (
     displaced_device_needs_login,
 )
 from device_cert_operator.core.situation import Situation
-from device_cert_operator.core.steps import EnableHTTPS, Locate, LogIn, Reboot, RecordReboot, SetClock, UseNTP
+from device_cert_operator.core.steps import (
+    EnableHTTPS,
+    Locate,
+    LogIn,
+    Reboot,
+    RecordReboot,
+    RecordRetryLogin,
+    SetClock,
+    UseNTP,
+)
 from device_cert_operator.core.zones import is_off_by_its_zone
 from device_cert_operator.reasons import Reason
 
@@ -107,6 +116,15 @@ def device_is_not_recognised(s: Situation) -> Finding | None:
     return Finding("Identified", reason, message, _search(s), blocks=True, waits=s.searching)
 
 
+def login_retry_is_requested(s: Situation) -> Finding | None:
+    """The verb devicecert.io/retry-login: remembered first; a value seen at the very first pass is only remembered."""
+    request = s.desired.retry_login_request
+    if request is None or request == s.status.handled_retry_login:
+        return None
+    first_pass = s.status.observed_generation < 0
+    return to_do(None, Reason.WORKING, "A log-in was asked for.", RecordRetryLogin(request, execute=not first_pass))
+
+
 def login_failed(s: Situation) -> Finding | None:
     """The log-in of this pass did not work; what follows needs one."""
     if s.login_error is None:
@@ -134,7 +152,8 @@ def login_is_due(s: Situation) -> Finding | None:
     """The routine full check, or something that only a log-in can tell or mend."""
     if s.recognition is None or not s.recognition.may_log_in or s.report is not None or s.login_error is not None:
         return None
-    if s.full_check_due or _needs_hands(s) or s.done & {SetClock, UseNTP}:  # what was set is read again
+    again = s.done & {SetClock, UseNTP, RecordRetryLogin}  # what was set is read again
+    if s.full_check_due or _needs_hands(s) or again:
         return to_do(None, Reason.WORKING, "The device is being asked for its clock and state.", LogIn())
     return None
 
@@ -245,6 +264,7 @@ CHECKS: tuple[Callable[[Situation], Finding | None], ...] = (
     https_is_off,
     device_is_unreachable,
     device_is_not_recognised,
+    login_retry_is_requested,
     login_failed,
     device_is_another,
     declared_address_is_unseen,

@@ -100,6 +100,7 @@ RECONCILING = frozenset(
         Reason.DEVICE_RESTARTING,
         Reason.DEVICE_BUSY,
         Reason.LOGIN_LOCKED,
+        Reason.LOGIN_UNANSWERED,
         Reason.WAITING_FOR_TURN,
         Reason.WAITING_FOR_DEVICE,
         Reason.WAITING_FOR_CERTIFICATE,

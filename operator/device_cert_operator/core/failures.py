@@ -27,6 +27,7 @@ from device_cert_operator.errors import (
     OperatorError,
     PermissionMissing,
 )
+from device_cert_operator.reasons import Reason
 
 # what a step is for; the others only reach the device
 CLOSES: Mapping[type, str] = {
@@ -34,11 +35,17 @@ CLOSES: Mapping[type, str] = {
     **dict.fromkeys((LookAtDeclared, SetAddress), "AddressCurrent"),
     **dict.fromkeys((EnableHTTPS, ExportCA, PublishCA, ReadInventory, *get_args(CertificateWork)), "Secure"),
 }
+NO_LOGIN = frozenset({Reason.LOGIN_LOCKED, Reason.LOGIN_UNANSWERED})
 
 
 def failure(error: OperatorError, step: Step | Rest) -> Finding:
-    """The error as the gap it is. A device that says "later" is waited for, and nothing is untrue for that."""
+    """The error as the gap it is. A device that says "later" is waited for, and nothing is untrue for that.
+
+    Where it lets nobody in for hours, or never said whether it would, that is told.
+    """
     match error:
+        case DeviceBusy() if error.reason in NO_LOGIN:
+            condition = "Authenticated"
         case DeviceBusy():
             return waiting(None, error.reason, error.message)
         case CredentialsRejected() | PermissionMissing():

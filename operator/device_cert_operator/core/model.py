@@ -495,6 +495,7 @@ class DesiredDevice:
     paused_by: str = "the annotation devicecert.io/paused"
     accepted_key: str | None = None
     reboot_request: str | None = None
+    retry_login_request: str | None = None
     deleting: bool = False
 
 

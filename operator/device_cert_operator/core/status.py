@@ -111,12 +111,17 @@ class RevisionState:
 
 @dataclass(frozen=True, slots=True)
 class CredentialsState:
-    """The log-in budget of one credential version. state: `Untried`, `Accepted` or `Refused`."""
+    """The log-in budget of one credential version. state: `Untried`, `Accepted` or `Refused`.
+
+    refused: refusals heard. unanswered: tries of which nothing was heard. locked_until: none is sent before.
+    """
 
     version: str | None = None
     state: str = "Untried"
     refused: int = 0
     next_probe_at: datetime | None = None
+    unanswered: int = 0
+    locked_until: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,6 +180,7 @@ class DeviceStatus:
     capabilities: tuple[str, ...] = ()
     credentials: CredentialsState = CredentialsState()
     handled_reboot: str | None = None
+    handled_retry_login: str | None = None
     last_reboot: RebootStatus | None = None
     earlier_reboots: tuple[RebootStatus, ...] = ()
     firmware_ca: FirmwareCAStatus | None = None

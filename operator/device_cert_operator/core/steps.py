@@ -27,6 +27,14 @@ class LogIn:
 
 
 @dataclass(frozen=True, slots=True)
+class RecordRetryLogin:
+    """Remember that a log-in was asked for, with the try that this wins (none at an object's first pass)."""
+
+    request: str
+    execute: bool
+
+
+@dataclass(frozen=True, slots=True)
 class ReadInventory:
     """Read what is in the device's certificate store."""
 
@@ -156,6 +164,7 @@ DeviceWork = (
     Locate
     | LookAtDeclared
     | LogIn
+    | RecordRetryLogin
     | ReadInventory
     | RecordReboot
     | Reboot
@@ -183,8 +192,8 @@ Step = DeviceWork | CertificateWork
 
 # after these, what the last handshake showed still holds; where a search took a while, it says so itself
 LEAVES_SIGHT = (
-    *(Locate, LookAtDeclared, LogIn, ReadInventory, RecordReboot, BeginActivation, RecordInstalled, RecordFailed),
-    *(ForgetPrevious, ExportCA, PublishCA, ForgetRevisions),
+    *(Locate, LookAtDeclared, LogIn, RecordRetryLogin, ReadInventory, RecordReboot, BeginActivation, RecordInstalled),
+    *(RecordFailed, ForgetPrevious, ExportCA, PublishCA, ForgetRevisions),
 )
 CHANGES_DEVICE = (Reboot, SetClock, UseNTP, SetAddress, EnableHTTPS, MakeDeviceCSR, Install, Activate, Remove)
 

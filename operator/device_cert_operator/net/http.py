@@ -24,6 +24,7 @@ from device_cert_operator.errors import (
     DeviceUnreachable,
     IdentityMismatch,
     InvalidSpec,
+    OperatorError,
     PermissionMissing,
     ProtocolViolation,
 )
@@ -31,6 +32,7 @@ from device_cert_operator.net import contexts
 from device_cert_operator.net.login import LogIn, Verdict, busy, judge, username_token
 from device_cert_operator.net.words import place, reason_of
 from device_cert_operator.permit import ALWAYS, Permit
+from device_cert_operator.reasons import Reason
 
 _E = TypeVar("_E", bound=BaseException)
 MOST_REPLY_BYTES = 1024 * 1024
@@ -53,6 +55,14 @@ class LoginGuard(Protocol):
 
     async def refused(self) -> None:
         """The device refused name or password. At most once a call."""
+        ...
+
+    async def unjudged(self) -> None:
+        """The log-in was not sent after all, or what came back says nothing against name and password."""
+        ...
+
+    async def locked(self, wait: timedelta) -> None:
+        """The device has locked the log-in for so long. May raise what `before_login` would from now on."""
         ...
 
     async def accepted(self) -> None:
@@ -157,7 +167,7 @@ class HttpConnection:
             if carries_token:
                 return await self._send_with_token(exchange)
             if not log_in:
-                return self._not_busy(await exchange.send())
+                return await self._not_busy(await exchange.send())
             return await self._send_with_http_login(exchange)
 
     async def close(self) -> None:
@@ -166,30 +176,41 @@ class HttpConnection:
 
     async def _send_with_token(self, exchange: "_Exchange") -> Reply:
         await self._allowed()
-        reply = self._not_busy(await exchange.send())
-        return await self._settle(reply)
+        return await self._settle(await self._sent(exchange))
 
     async def _send_with_http_login(self, exchange: "_Exchange") -> Reply:
         """Ask for a challenge if none is known and answer it; a fresh nonce is answered once more."""
         if not self._login.ready:
-            reply = self._not_busy(await exchange.send())
+            reply = await self._not_busy(await exchange.send())
             if reply.status != 401 or not self._login.take_offer(reply):
                 return reply
+        await self._allowed()
         reply = await self._send_logged_in(exchange)
         if self._nonce_is_spent(reply) and self._login.take_offer(reply):
-            reply = await self._send_logged_in(exchange)
+            reply = await self._send_logged_in(exchange)  # the same try: of the first nothing was said
+            if judge(reply) is Verdict.STALE:
+                await self._allowed()  # some may say so of any wrong password: both count
         return await self._settle(reply)
 
     async def _send_logged_in(self, exchange: "_Exchange") -> Reply:
-        await self._allowed()
         authorization = self._login.authorization(exchange.method, exchange.uri, exchange.body)
-        reply = self._not_busy(await exchange.send(authorization))
+        reply = await self._sent(exchange, authorization)
         self._login.note_info(reply.headers)
         return reply
 
+    async def _sent(self, exchange: "_Exchange", authorization: str | None = None) -> Reply:
+        """The reply to a log-in. What never left this machine was no try."""
+        try:
+            reply = await exchange.send(authorization)
+        except OperatorError:
+            if not self._wire.sent:
+                await self._unjudged()
+            raise
+        return await self._not_busy(reply, logged_in=True)
+
     def _nonce_is_spent(self, reply: Reply) -> bool:
         """The device says so; or it knew us a moment ago and now shows another nonce without a word (many do)."""
-        if judge(reply) is Verdict.STALE:
+        if reply.status == 401 and judge(reply) in {Verdict.STALE, Verdict.OUT_OF_TIME}:
             return True
         return reply.status == 401 and self._login.accepted and self._login.offers_another_nonce(reply)
 
@@ -211,22 +232,37 @@ class HttpConnection:
                 await self._note_accepted()
                 raise PermissionMissing(f"{self._wire.where} forbids this request to the user: give it more rights")
             case Verdict.STALE:
-                raise ProtocolViolation(f"{self._wire.where} calls every nonce or timestamp of a log-in too old")
+                raise ProtocolViolation(f"{self._wire.where} calls every nonce of a log-in too old")
+            case Verdict.OUT_OF_TIME:
+                await self._unjudged()
+                if reply.status == 401:
+                    raise ProtocolViolation(f"{self._wire.where} calls every timestamp of a log-in too old")
             case Verdict.ACCEPTED:
                 await self._note_accepted()
             case Verdict.UNSAID:
+                await self._unjudged()
+            case Verdict.LOST:
                 pass
         return reply
+
+    async def _unjudged(self) -> None:
+        if not self._login.accepted:
+            await self._guard.unjudged()
 
     async def _note_accepted(self) -> None:
         if not self._login.accepted:
             self._login.accepted = True
             await self._guard.accepted()
 
-    def _not_busy(self, reply: Reply) -> Reply:
-        if error := busy(reply, self._wire.where, self._clock.now()):
-            raise error
-        return reply
+    async def _not_busy(self, reply: Reply, *, logged_in: bool = False) -> Reply:
+        """A lock may come of this very log-in; of one that is told "later" nothing was said."""
+        if (error := busy(reply, self._wire.where, self._clock.now())) is None:
+            return reply
+        if error.reason is Reason.LOGIN_LOCKED and error.retry_after is not None:
+            await self._guard.locked(error.retry_after)
+        elif logged_in:
+            await self._unjudged()
+        raise error
 
 
 class _Exchange:
@@ -249,6 +285,7 @@ class _Exchange:
 
     async def send(self, authorization: str | None = None) -> Reply:
         """One request and its whole reply. Raises DeviceUnreachable past the deadline, and what `_Wire.send` raises."""
+        self._wire.sent = False
         await self._wire.permit.before(timedelta(seconds=max(0.0, self._left)))
         headers = {"accept-encoding": "identity"}
         if self._content_type is not None:
@@ -268,7 +305,10 @@ class _Exchange:
 
 
 class _Wire:
-    """Pinned connections to one address, and bounded replies. Foreign exceptions end here."""
+    """Pinned connections to one address, and bounded replies. Foreign exceptions end here.
+
+    sent: whether anything of the last request may have left this machine.
+    """
 
     def __init__(self, address: str, port: int, pin_der: bytes | None, most_reply_bytes: int, permit: Permit) -> None:
         self._pin_der = pin_der
@@ -277,6 +317,7 @@ class _Wire:
         self.where = place(address, port)
         self.encrypted = pin_der is not None
         self.base = f"{'https' if self.encrypted else 'http'}://{self.where}"
+        self.sent = False
         self._strict = True
         self._transport = self._made(contexts.lax() if pin_der is None else self._strict_context(pin_der))
 
@@ -318,6 +359,7 @@ class _Wire:
                 await self._check_pin(info)
             case "http11.send_request_headers.started":  # the process may have been stopped meanwhile
                 self.permit.check()
+                self.sent = True
 
     async def _check_pin(self, info: dict[str, Any]) -> None:
         """The handshake is done and no byte of the request is sent. Raises IdentityMismatch."""

@@ -14,7 +14,7 @@ from enum import Enum, auto
 
 from device_cert_operator.core.exchange import Reply, UsernameToken
 from device_cert_operator.core.model import Credentials
-from device_cert_operator.errors import DeviceBusy, Retry
+from device_cert_operator.errors import DeviceBusy
 from device_cert_operator.net.digest import Challenge, DigestSession, basic_authorization, best_digest, parse_challenges
 from device_cert_operator.reasons import Reason
 
@@ -25,6 +25,7 @@ _LOCKED = re.compile(
 _NOT_AUTHORIZED = re.compile(rb"NotAuthorized|FailedAuthentication|InvalidSecurityToken")
 _OUT_OF_TIME = re.compile(rb"MessageExpired")
 _LONGEST_WAIT = timedelta(hours=24)
+_USUAL_LOCK = timedelta(hours=1)  # half an hour is common; some begin anew with each try
 _JUDGED_BYTES = 16 * 1024
 
 
@@ -34,22 +35,27 @@ class Verdict(Enum):
     ACCEPTED = auto()
     REFUSED = auto()  # name or password
     STALE = auto()  # the nonce is spent; nothing was said about the password
+    OUT_OF_TIME = auto()  # its date is not taken; nothing was said about the password
     FORBIDDEN = auto()  # logged in, but not allowed
-    UNSAID = auto()
+    UNSAID = auto()  # something else was answered
+    LOST = auto()  # a gateway answered that the answer did not come
 
 
 def judge(reply: Reply) -> Verdict:
     """The verdict on the log-in of the request that this answers."""
     body = reply.body[:_JUDGED_BYTES]
     if reply.status == 401:
-        stale = any(challenge.stale for challenge in challenges_of(reply)) or _OUT_OF_TIME.search(body)
-        return Verdict.STALE if stale else Verdict.REFUSED
+        if any(challenge.stale for challenge in challenges_of(reply)):
+            return Verdict.STALE
+        return Verdict.OUT_OF_TIME if _OUT_OF_TIME.search(body) else Verdict.REFUSED
     if reply.status == 403:
         return Verdict.FORBIDDEN
     if reply.status >= 400 and _OUT_OF_TIME.search(body):
-        return Verdict.UNSAID
+        return Verdict.OUT_OF_TIME
     if reply.status >= 400 and _NOT_AUTHORIZED.search(body):
         return Verdict.REFUSED
+    if reply.status in {502, 504}:
+        return Verdict.LOST
     return Verdict.ACCEPTED if reply.status < 400 or reply.status in {400, 500} else Verdict.UNSAID
 
 
@@ -65,8 +71,7 @@ def busy(reply: Reply, where: str, now: datetime) -> DeviceBusy | None:
         return DeviceBusy(
             f"{where} has locked the log-in: wait, or unlock it on the device; nothing is tried meanwhile",
             reason=Reason.LOGIN_LOCKED,
-            retry=None if wait else Retry.SLOW,
-            retry_after=wait,
+            retry_after=wait or _USUAL_LOCK,
         )
     if reply.status == 429 or (reply.status == 503 and not _is_xml(reply)):
         return DeviceBusy(f"{where} asks to come back later (HTTP {reply.status})", retry_after=wait)

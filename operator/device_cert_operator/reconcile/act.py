@@ -9,7 +9,7 @@ import logging
 from dataclasses import replace
 from typing import assert_never
 
-from device_cert_operator.core import identity
+from device_cert_operator.core import credentials, identity
 from device_cert_operator.core.addresses import CHANGE_OF_ADDRESS
 from device_cert_operator.core.model import AddressPolicy, Served
 from device_cert_operator.core.policy import with_reboot
@@ -31,6 +31,7 @@ from device_cert_operator.core.steps import (
     ReadInventory,
     Reboot,
     RecordReboot,
+    RecordRetryLogin,
     SetAddress,
     SetClock,
     Step,
@@ -112,6 +113,8 @@ async def _act(step: DeviceWork, situation: Situation, visit: Visit) -> None:
             await look_at_declared(visit)
         case LogIn():
             await _log_in(visit, situation)
+        case RecordRetryLogin(request, execute):
+            await _record_retry_login(visit, request, execute=execute)
         case ReadInventory():
             visit.inventory = await ask(visit, situation, "inventory", lambda driver: driver.inventory())
         case RecordReboot(request, execute):
@@ -167,6 +170,15 @@ async def _locate(visit: Visit) -> None:
     visit.tell("Normal", Reason.MOVED, f"The device moved from {visit.address} to {elsewhere[0]}.")
     visit.address, visit.sight = elsewhere[0], None
     memory.located_at = None
+
+
+async def _record_retry_login(visit: Visit, request: str, *, execute: bool) -> None:
+    """The request and the try that it wins are one write: a crash neither loses nor doubles it."""
+    known = visit.memory.unwritten_login or visit.status.credentials
+    status = replace(visit.status, handled_retry_login=request)
+    await visit.save(replace(status, credentials=credentials.another_try(known)) if execute else status)
+    if execute:
+        visit.memory.unwritten_login = None
 
 
 async def _log_in(visit: Visit, situation: Situation) -> None:

@@ -21,6 +21,7 @@ from device_cert_operator.core.model import (
     Served,
 )
 from device_cert_operator.core.requests import CSRState
+from device_cert_operator.core.status import CredentialsState
 from device_cert_operator.drivers.base import DeviceConnection, Driver
 from device_cert_operator.kube.cache import Cache
 from device_cert_operator.kube.cert_manager import CertManager
@@ -61,6 +62,10 @@ class Guard(Protocol):
     async def before_login(self) -> None: ...
 
     async def refused(self) -> None: ...
+
+    async def unjudged(self) -> None: ...
+
+    async def locked(self, wait: timedelta) -> None: ...
 
     async def accepted(self) -> None: ...
 
@@ -109,6 +114,7 @@ class DeviceMemory:
     it was promised. located_at: the end of the last one. search: what came of it, until the device is proven where it
     should be. offset, capabilities: as last reported. constrained: what clients are given of its firmware's CA.
     named: for which certificate the names were last tried, and those under which another one was shown.
+    unwritten_login: what came of a log-in, until it stands in the status.
     """
 
     passes: int = 0
@@ -121,6 +127,7 @@ class DeviceMemory:
     capabilities: Capabilities | None = None
     constrained: ConstrainedTrust | None = None
     named: tuple[str, tuple[str, ...]] | None = None
+    unwritten_login: CredentialsState | None = None
     failures: int = 0
 
 

@@ -6,6 +6,7 @@ activation it may be the only way left to put the previous certificate back.
 
 from contextlib import AsyncExitStack
 from dataclasses import replace
+from datetime import timedelta
 from types import TracebackType
 
 from device_cert_operator.core import credentials as budget
@@ -21,7 +22,7 @@ from device_cert_operator.core.model import (
     Served,
 )
 from device_cert_operator.core.situation import Situation
-from device_cert_operator.core.status import DeviceStatus
+from device_cert_operator.core.status import CredentialsState, DeviceStatus
 from device_cert_operator.drivers.base import Driver
 from device_cert_operator.errors import DeviceUnreachable, OperatorError
 from device_cert_operator.kube.views import DeviceView
@@ -66,6 +67,8 @@ class Visit:
         """Write an intent that must survive a crash, before acting on it. Raises Conflict, ClusterError."""
         self.view = await self.tools.cluster.write_device_status(self.view, status)
         self.status = status
+        if self.memory.unwritten_login == status.credentials:
+            self.memory.unwritten_login = None
 
     def tell(self, kind: str, reason: str, message: str) -> None:
         """An event for the end of the pass. kind: `Normal` or `Warning`."""
@@ -97,6 +100,8 @@ class Visit:
         credentials = await self.tools.secrets.read_credentials(
             self.desired.key.namespace, self.desired.credentials_secret
         )
+        guard = LoginBudget(self, credentials)
+        guard.raise_if_locked()
         await self._stack.enter_async_context(self.tools.session(self.address))
         connection = await self._stack.enter_async_context(
             self.tools.connect(
@@ -104,7 +109,7 @@ class Visit:
                 self._port(plain=pin is None),
                 pin_der=pin,
                 credentials=credentials,
-                guard=LoginBudget(self, credentials),
+                guard=guard,
                 timeout=self.desired.timeout,
                 show_password=situation.recognition is None or situation.recognition.may_show_password,
             )
@@ -133,21 +138,52 @@ class LoginBudget:
         self._visit = visit
         self._version = credentials.version
 
-    async def before_login(self) -> None:
-        """Raises CredentialsRejected when nothing more may be sent; counts the try before it is sent."""
+    @property
+    def state(self) -> CredentialsState:
+        """As far as it was written, and what could not be written."""
+        unwritten = self._visit.memory.unwritten_login
+        if unwritten is not None and unwritten.version == self._version:
+            return unwritten
+        return budget.for_version(self._visit.status.credentials, self._version)
+
+    def raise_if_locked(self) -> None:
+        """Raises DeviceBusy while the device has locked the log-in: then it is not asked for anything."""
         visit = self._visit
-        state = budget.for_version(visit.status.credentials, self._version)
+        if (lock := budget.why_locked(self.state, visit.tools.clock.now(), visit.desired.key)) is not None:
+            raise lock
+
+    async def before_login(self) -> None:
+        """Raises CredentialsRejected, DeviceBusy when nothing may be sent; counts the try before it is sent."""
+        visit, state = self._visit, self.state
         now = visit.tools.clock.now()
-        secret = f"{visit.desired.key.namespace}/{visit.desired.credentials_secret}"
-        if (refusal := budget.why_not(state, budget.BUDGET, now, secret)) is not None:
-            raise refusal
+        held = budget.why_not(state, budget.BUDGET, now, visit.desired.key, visit.desired.credentials_secret)
+        if held is not None:
+            raise held
         if budget.needs_recording_before(state):
             await visit.save(replace(visit.status, credentials=budget.try_counted(state, now)))
+            visit.memory.unwritten_login = None
 
     async def refused(self) -> None:
-        state = budget.for_version(self._visit.status.credentials, self._version)
-        await self._visit.save(replace(self._visit.status, credentials=budget.refused(state)))
+        self._note(budget.refused(self.state))
+        await self._visit.save(self._visit.status)
+
+    async def unjudged(self) -> None:
+        self._note(budget.unjudged(self.state))
+
+    async def locked(self, wait: timedelta) -> None:
+        """Raises DeviceBusy, which says until when."""
+        self._note(budget.locked(self.state, self._visit.tools.clock.now() + wait))
+        await self._visit.save(self._visit.status)
+        self.raise_if_locked()
 
     async def accepted(self) -> None:
-        state = budget.for_version(self._visit.status.credentials, self._version)
-        self._visit.status = replace(self._visit.status, credentials=budget.accepted(state))
+        """Written at once where the try was counted: of a crash nobody shall think that it was never answered."""
+        was_counted = budget.needs_recording_before(self.state)
+        self._note(budget.accepted(self.state))
+        if was_counted:
+            await self._visit.save(self._visit.status)
+
+    def _note(self, state: CredentialsState) -> None:
+        """What the device said holds, whether it can be written now or not."""
+        self._visit.memory.unwritten_login = state
+        self._visit.status = replace(self._visit.status, credentials=state)

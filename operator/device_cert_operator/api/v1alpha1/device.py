@@ -357,13 +357,20 @@ class CredentialsStatus(Model):
     version: Text | None = Field(None, description="Tells versions of the Secret's data apart; reveals nothing.")
     state: Text | None = Field(None, description="Untried, Accepted or Refused.")
     refused: Count | None = Field(None, description="How often the device refused this version.")
-    next_probe_time: Time | None = Field(None, description="When a version that worked before is tried once more.")
+    next_probe_time: Time | None = Field(
+        None, description="When one is tried once more that worked before, or was never answered."
+    )
+    unanswered: Count | None = Field(
+        None, description="How often it was sent without an answer that tells whether it is right."
+    )
+    locked_until: Time | None = Field(None, description="Before this no log-in is sent: the device has locked it.")
 
 
 class DeviceHandledRequests(Model):
     """Annotations that were carried out."""
 
     reboot: LongText | None = Field(None, description="Value of devicecert.io/reboot.")
+    retry_login: LongText | None = Field(None, description="Value of devicecert.io/retry-login.")
 
 
 class RebootStatus(Model):
