@@ -19,9 +19,9 @@ TEXTS: dict[str, tuple[str, str]] = {
     "DeviceCredentialsRejected": (
         "The operator cannot log in to device cams/gate",
         "The device refuses the credentials or has locked the account, they lack a permission, or their Secret is "
-        "missing or not shared; or the CA that is to vouch for the device cannot be read. So as not to lock the account, "
-        "credentials that never worked are not tried again before the Secret changes or somebody asks, and those that "
-        "had worked only after an hour, then ever more rarely.",
+        "missing or not shared; or the CA that is to vouch for the device cannot be read. So as not to lock the "
+        "account, credentials that never worked are not tried again before the Secret changes or somebody asks, and "
+        "those that had worked only after an hour, then ever more rarely.",
     ),
     "DeviceIdentityConflict": (
         "What answers as device cams/gate is not the device that is known",

@@ -61,8 +61,19 @@ SECRET_AWAY = MissingReference("no Secret", reason=Reason.SECRET_NOT_SHARED)
 )
 def test_an_error_is_told_by_one_condition(error: OperatorError, step: Step, condition: str) -> None:
     told = failure(error, step)
-    assert (told.condition, told.reason, told.message) == (condition, error.reason, error.message)
+    assert (told.condition, told.reason) == (condition, error.reason)
+    assert told.message.startswith(error.message)
     assert told.blocks and not told.waits
+
+
+def test_what_a_device_does_wrong_on_the_wire_is_told_with_a_move() -> None:
+    told = failure(ProtocolViolation("cam broke off."), LogIn()).message
+    assert told == (
+        "cam broke off. It is tried again; if it stays so, see what answers there, and whether its firmware needs an "
+        "update."
+    )
+    assert "see to its power and network" in failure(DeviceUnreachable("cam is gone"), LogIn()).message
+    assert failure(DeviceRefused("no"), SetClock()).message == "no"
 
 
 @pytest.mark.parametrize("step", [LogIn(), SetClock(), WithdrawCSR()])

@@ -35,6 +35,10 @@ CLOSES: Mapping[type, str] = {
     **dict.fromkeys((LookAtDeclared, SetAddress), "AddressCurrent"),
     **dict.fromkeys((EnableHTTPS, ExportCA, PublishCA, ReadInventory, *get_args(CertificateWork)), "Secure"),
 }
+NEXT_MOVE: Mapping[Reason, str] = {
+    Reason.DEVICE_UNREACHABLE: "if it stays so, see to its power and network",
+    Reason.PROTOCOL_VIOLATION: "if it stays so, see what answers there, and whether its firmware needs an update",
+}
 NO_LOGIN = frozenset({Reason.LOGIN_LOCKED, Reason.LOGIN_UNANSWERED})
 
 
@@ -58,4 +62,10 @@ def failure(error: OperatorError, step: Step | Rest) -> Finding:
             condition = "Reachable"
         case _:
             condition = CLOSES.get(type(step), "Reachable")
-    return blocked(condition, error.reason, error.message)
+    return blocked(condition, error.reason, _with_a_move(error))
+
+
+def _with_a_move(error: OperatorError) -> str:
+    """What a device does wrong on the wire says nothing of what a person can do about it."""
+    move = NEXT_MOVE.get(error.reason)
+    return error.message if move is None else f"{error.message.rstrip('.')}. It is tried again; {move}."
