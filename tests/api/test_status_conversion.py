@@ -7,7 +7,7 @@ from types import NoneType
 from typing import Any, get_args, get_origin, get_type_hints
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from device_cert_operator.api.convert_status import (
@@ -74,12 +74,17 @@ def merged(old: Any, patch: Any) -> Any:
     return result
 
 
+unhurried = settings(suppress_health_check=[HealthCheck.too_slow])  # the first draws, on a busy machine
+
+
+@unhurried
 @given(device_statuses, device_statuses)
 def test_a_device_status_replaces_any_other(old: DeviceStatus, new: DeviceStatus) -> None:
     stored = merged(merged({}, device_status_document(old)), device_status_document(new))
     assert device_status({"status": stored}) == new
 
 
+@unhurried
 @given(certificate_statuses, certificate_statuses)
 def test_a_certificate_status_replaces_any_other(old: CertificateStatus, new: CertificateStatus) -> None:
     stored = merged(merged({}, certificate_status_document(old)), certificate_status_document(new))

@@ -57,7 +57,6 @@ class World:
         self.root = self.folder / "root.pem"
         self.kubeconfig = kubeconfig or plane.kubeconfig
         self.app: App | None = None
-        self._killed = False
         self._stop: asyncio.Event | None = None
         self._task: asyncio.Task[None] | None = None
 
@@ -69,8 +68,7 @@ class World:
         await self.stop_operator()
         await self.simulator.__aexit__(None, None, None)
         shutil.rmtree(self.folder, ignore_errors=True)
-        if self._killed:
-            gc.collect()  # CPython 3.11 cannot bear that what was cut off is collected within an ast.parse
+        gc.collect()  # CPython 3.11 cannot bear that what was cut off is collected within an ast.parse
 
     # ------------------------------------------------------------------------------------------ operator
 
@@ -104,7 +102,6 @@ class World:
 
     async def kill_operator(self) -> None:
         """End it where it stands: every task of it is cancelled at its present await."""
-        self._killed = True
         assert self.app is not None
         assert self._task is not None
         for task in self.app.workers.tasks:
