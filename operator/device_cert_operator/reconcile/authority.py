@@ -158,8 +158,9 @@ async def _remember_next(this: Look, s: AuthoritySituation) -> None:
 
 
 async def _enter(this: Look, s: AuthoritySituation, phase: Phase) -> None:
-    _tell_without_chain(this, s)
+    known = this.status.rotation
     await this.save_rotation(phase=phase, since=s.now, without_chain=s.without_chain)
+    _tell_without_chain(this, s, known)
     if phase is Phase.SWITCHING:
         this.tell("Normal", Reason.ROTATING, "The new root signs from now on; the devices follow.")
 
@@ -202,7 +203,7 @@ async def _report(this: Look, s: AuthoritySituation, last: Rest | None) -> None:
     """Write the status once, and tell of transitions."""
     before = this.status
     if before.rotation is not None:
-        _tell_without_chain(this, s)
+        _tell_without_chain(this, s, before.rotation)
     conditions = merge(before.conditions, authority_claims(s, last, this.failure), this.desired.generation, s.now)
     status = replace(
         before,
@@ -233,9 +234,9 @@ def _rotation_as_seen(s: AuthoritySituation, status: AuthorityStatus) -> Rotatio
     return replace(rotation, waiting_for=waiting, without_chain=s.without_chain)
 
 
-def _tell_without_chain(this: Look, s: AuthoritySituation) -> None:
+def _tell_without_chain(this: Look, s: AuthoritySituation, before: RotationStatus | None) -> None:
     """Which devices are the exception, each once: some show it only when they were given a chain."""
-    known = this.status.rotation.without_chain if this.status.rotation is not None else ()
+    known = before.without_chain if before is not None else ()
     if not (news := [one for one in s.without_chain[:NAMES_KEPT] if one not in known]):
         return
     told = ", ".join(news[:8]) + ("…" if len(news) > 8 else "")
