@@ -5,7 +5,6 @@ import shutil
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -17,7 +16,7 @@ from local_control_plane.plane import ControlPlane
 from tests.chart.cases import CASES, in_namespace
 from tests.support.control_plane import established, kubectl, try_kubectl
 from tests.support.go_module import prometheus_operator_crds
-from tests.support.helm import CHART, CLUSTER_SCOPED, Helm, HelmRefused, Object, only
+from tests.support.helm import CHART, CLUSTER_SCOPED, Helm, Object, only
 
 PLURALS = ("certificateauthorities", "devicecertificates", "devices")
 CRDS = [f"{plural}.{GROUP}" for plural in PLURALS]
@@ -78,7 +77,7 @@ def pod_of(deployment: Object) -> Object:
 # ------------------------------------------------------------------------------------------ a release
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def bare(helm: Helm) -> Iterator[ControlPlane]:
     """A plane of our own, without our CRDs: here they come with the release."""
     with planes.start() as plane:
@@ -86,10 +85,8 @@ def bare(helm: Helm) -> Iterator[ControlPlane]:
 
 
 @pytest.fixture
-def release(helm: Helm, bare: ControlPlane) -> Iterator["Release"]:
-    """Nothing of it stays, kept CRDs included."""
-    yield (made := Release(helm, bare))
-    made.clear()
+def release(helm: Helm, bare: ControlPlane) -> "Release":
+    return Release(helm, bare)
 
 
 class Release:
@@ -118,12 +115,6 @@ class Release:
 
     def deployment(self) -> Object | None:
         return self.get("-n", self.namespace, "deployment/dco-device-cert-operator")
-
-    def clear(self) -> None:
-        with suppress(HelmRefused):  # uninstalled by the test
-            self.helm_run("uninstall")
-        try_kubectl(self.plane, "delete", "crd", *CRDS, "--ignore-not-found", "--timeout=60s")
-        until(lambda: self.crds() == [], within=60)  # the API server takes its time where a CRD had objects
 
 
 def a_device(plane: ControlPlane) -> None:
@@ -166,7 +157,7 @@ def test_crds_go_with_the_release_when_they_are_not_kept(release: Release, bare:
     assert "crds.keep is off" in release.helm_run("install", values={"crds": {"keep": False}})
     a_device(bare)
     release.helm_run("uninstall")
-    until(lambda: release.crds() == [], within=60)  # it takes its time where a CRD had objects
+    until(lambda: release.crds() == [], within=150)  # the API server takes its time where a CRD had objects
 
 
 def test_an_upgrade_brings_what_is_new_in_a_crd(release: Release, bare: ControlPlane, tmp_path: Path) -> None:
