@@ -3,7 +3,6 @@
 import fcntl
 import json
 import os
-import shutil
 import subprocess
 import uuid
 from collections.abc import Iterator
@@ -63,7 +62,9 @@ class SharedPlane:
         if (plane := self._ours) is not None:
             planes.wait_for(self._is_deserted, 3600, "the end of the other workers")
             if audit_log is not None:
-                shutil.copy(plane.audit_log, audit_log)
+                with audit_log.open("ab") as kept:
+                    fcntl.flock(kept, fcntl.LOCK_EX)
+                    kept.write(plane.audit_log.read_bytes())
             plane.stop()
             self._ours = None
 
@@ -84,14 +85,14 @@ _SHARED = pytest.StashKey[SharedPlane]()
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Ours."""
     parser.addoption("--audit-log", type=Path, help="keep here what service accounts asked of the run's control plane")
-    wide = "operators of stories have the chart's rights for the whole cluster, and watch it: one story after another"
+    wide = "operators of stories have the chart's rights for the whole cluster, and watch it"
     parser.addoption("--cluster-wide", action="store_true", help=wide)
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """An operator that watches everything would meet the devices of other workers' stories."""
-    if config.option.cluster_wide and getattr(config.option, "numprocesses", None):
-        raise pytest.UsageError("--cluster-wide runs one story after another: leave out -n")
+    """What is kept is of this run: each of its control planes adds to it."""
+    if "PYTEST_XDIST_WORKER" not in os.environ and config.option.audit_log is not None:
+        config.option.audit_log.unlink(missing_ok=True)
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
@@ -109,9 +110,13 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
 @pytest.fixture(scope="session")
 def control_plane(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
-    """The run's plane. A test that stops a part of it takes a plane of its own instead."""
+    """The run's plane. A test that stops a part of it takes a plane of its own instead.
+
+    With --cluster-wide each worker has its own: an operator that watches everything would meet the devices of others.
+    """
     root = tmp_path_factory.getbasetemp()
-    shared = SharedPlane(root.parent if "PYTEST_XDIST_WORKER" in os.environ else root)
+    alone = "PYTEST_XDIST_WORKER" not in os.environ or request.config.option.cluster_wide
+    shared = SharedPlane(root if alone else root.parent)
     request.config.stash[_SHARED] = shared
     yield shared.join()
     shared.leave()
