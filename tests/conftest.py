@@ -1,5 +1,6 @@
 """Fixtures for all tests. A test that asks for the control plane, helm or the image is marked by that."""
 
+import gc
 from functools import partial
 
 import pytest
@@ -33,7 +34,9 @@ def prometheus() -> None:
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """One sentence where a program is missing, instead of a hundred errors; never a skip."""
+    """One sentence where a program is missing, instead of a hundred errors; never a skip. Imports are no garbage."""
+    gc.collect()
+    gc.freeze()
     alone = not hasattr(session.config, "workerinput")  # a worker of xdist may not end so: there each test says it
     if not alone or session.config.option.collectonly:
         return
