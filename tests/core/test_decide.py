@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -86,6 +87,12 @@ R1, R2 = revision(1, "a"), revision(2, "b")
 ALIAS = alias_prefix(KEY)
 PLAIN = Recognition("Plaintext", Reason.KEY_KNOWN, "", may_log_in=True)
 SUBNETS = {"locate_subnets": ("10.0.0.0/28",)}
+LOOKED_FOR: dict[str, Any] = {
+    "desired": desired(**SUBNETS),
+    "can_be_found": True,
+    "done": frozenset({Locate}),
+    "searching": True,
+}
 INSTALLED = DeviceStatus(observed_generation=1, revision=RevisionState(installed=R1.ref))
 NEW_TURN = situation(assignment=assignment(R2, R1), report=report())
 ACTIVATING = Activating(R2.ref, NOW - timedelta(seconds=1), "path-1", "a" * 64)
@@ -139,25 +146,12 @@ CASES = [
     ),
     (
         "away, others are looked for first",
-        situation(
-            served=AWAY,
-            recognition=None,
-            desired=desired(**SUBNETS),
-            can_be_found=True,
-            done=frozenset({Locate}),
-            searching=True,
-        ),
+        situation(served=AWAY, recognition=None, **LOOKED_FOR),
         rest(Reason.DEVICE_UNREACHABLE, State.WAITING),
     ),
     (
         "a stranger answers, others are looked for first",
-        situation(
-            recognition=STRANGER,
-            desired=desired(**SUBNETS),
-            can_be_found=True,
-            done=frozenset({Locate}),
-            searching=True,
-        ),
+        situation(recognition=STRANGER, **LOOKED_FOR),
         rest(Reason.IDENTITY_UNCONFIRMED, State.WAITING),
     ),
     (

@@ -74,6 +74,10 @@ def test_what_a_device_does_wrong_on_the_wire_is_told_with_a_move() -> None:
     )
     assert "see to its power and network" in failure(DeviceUnreachable("cam is gone"), LogIn()).message
     assert failure(DeviceRefused("no"), SetClock()).message == "no"
+    refused = DeviceRefused("no such key", reason=Reason.KEY_TYPE_REFUSED)
+    assert failure(refused, SetClock()).message == (
+        "no such key. Choose another kind of key with spec.privateKey.algorithm of the DeviceCertificate."
+    )
 
 
 @pytest.mark.parametrize("step", [LogIn(), SetClock(), WithdrawCSR()])

@@ -11,7 +11,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from device_cert_operator.core.exchange import Reply
+from device_cert_operator.core.failures import failure
 from device_cert_operator.core.model import ClockReading, ClockSource, KeyType, StaticAddress
+from device_cert_operator.core.steps import LogIn
 from device_cert_operator.drivers.camera_web import messages, pages
 from device_cert_operator.errors import DeviceBusy, DeviceRefused, OperatorError, ProtocolViolation, Unsupported
 from device_cert_operator.pki.facts import pem_to_ders
@@ -152,7 +154,8 @@ def test_refusals_say_who_can_help(status: int, body: object, kind: type[Operato
 
 def test_a_kind_of_key_that_is_refused_comes_with_the_next_move() -> None:
     error = pages.error_of(reply({"error": "key-type"}, 400), "uploading")
-    assert error is not None and "spec.privateKey.algorithm of the DeviceCertificate" in error.message
+    assert error is not None
+    assert "spec.privateKey.algorithm of the DeviceCertificate" in failure(error, LogIn()).message
 
 
 def test_what_a_device_says_is_cut_and_made_printable() -> None:

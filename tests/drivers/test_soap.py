@@ -6,6 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from device_cert_operator.core.failures import failure
+from device_cert_operator.core.steps import LogIn
 from device_cert_operator.drivers.onvif import device_messages as tds
 from device_cert_operator.drivers.onvif import security_messages as tas
 from device_cert_operator.drivers.onvif.soap import MOST_BYTES, OnvifFault, parse_body
@@ -62,8 +64,9 @@ def test_a_fault_says_who_can_help(
 
 
 def test_a_kind_of_key_that_is_refused_comes_with_the_next_move() -> None:
-    with pytest.raises(OnvifFault, match=r"spec\.privateKey\.algorithm of the DeviceCertificate"):
+    with pytest.raises(OnvifFault) as refused:
         parse_body(fault("Sender", "InvalidArgVal", "UnsupportedEllipticCurve"), "CreateECCKeyPair")
+    assert "spec.privateKey.algorithm of the DeviceCertificate" in failure(refused.value, LogIn()).message
 
 
 def test_what_is_in_use_and_what_is_gone_are_known() -> None:

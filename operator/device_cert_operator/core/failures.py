@@ -36,8 +36,10 @@ CLOSES: Mapping[type, str] = {
     **dict.fromkeys((EnableHTTPS, ExportCA, PublishCA, ReadInventory, *get_args(CertificateWork)), "Secure"),
 }
 NEXT_MOVE: Mapping[Reason, str] = {
-    Reason.DEVICE_UNREACHABLE: "if it stays so, see to its power and network",
-    Reason.PROTOCOL_VIOLATION: "if it stays so, see what answers there, and whether its firmware needs an update",
+    Reason.DEVICE_UNREACHABLE: "It is tried again; if it stays so, see to its power and network.",
+    Reason.PROTOCOL_VIOLATION: "It is tried again; if it stays so, see what answers there, and whether its firmware "
+    "needs an update.",
+    Reason.KEY_TYPE_REFUSED: "Choose another kind of key with spec.privateKey.algorithm of the DeviceCertificate.",
 }
 NO_LOGIN = frozenset({Reason.LOGIN_LOCKED, Reason.LOGIN_UNANSWERED})
 
@@ -66,6 +68,6 @@ def failure(error: OperatorError, step: Step | Rest) -> Finding:
 
 
 def _with_a_move(error: OperatorError) -> str:
-    """What a device does wrong on the wire says nothing of what a person can do about it."""
+    """Drivers say what a device did; what a person can do about it is said here."""
     move = NEXT_MOVE.get(error.reason)
-    return error.message if move is None else f"{error.message.rstrip('.')}. It is tried again; {move}."
+    return error.message if move is None else f"{error.message.rstrip('.')}. {move}"

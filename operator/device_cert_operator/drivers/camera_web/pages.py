@@ -221,7 +221,6 @@ _REASONS = {
     "store-full": Reason.STORE_FULL,
     "on-ntp": Reason.CLOCK_OFF,
 }
-_MOVES = {"key-type": ": choose another kind of key with spec.privateKey.algorithm of the DeviceCertificate"}
 
 
 def error_of(reply: Reply, what: str) -> OperatorError | None:
@@ -236,7 +235,7 @@ def error_of(reply: Reply, what: str) -> OperatorError | None:
         return _without_a_word(reply.status, message)
     if reply.status == 503:
         return DeviceBusy(message)
-    return WebRefusal(message + _MOVES.get(word, ""), word, _REASONS.get(word))
+    return WebRefusal(message, word, _REASONS.get(word))
 
 
 def _without_a_word(status: int, message: str) -> DeviceError | Unsupported:

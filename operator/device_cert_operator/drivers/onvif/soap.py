@@ -151,8 +151,7 @@ def error_of(fault: Element, operation: str) -> OperatorError:
     if any(_STORE_FULL.fullmatch(code) for code in codes):
         return OnvifFault(f"{message}: delete what nobody uses on the device", codes, reason=Reason.STORE_FULL)
     if _KEY_REFUSED & set(codes):
-        move = "choose another kind of key with spec.privateKey.algorithm of the DeviceCertificate"
-        return OnvifFault(f"{message}: {move}", codes, reason=Reason.KEY_TYPE_REFUSED)
+        return OnvifFault(message, codes, reason=Reason.KEY_TYPE_REFUSED)
     if codes[:1] == ("Receiver",) and len(codes) <= 2:
         return OnvifFault(message, codes, retry=Retry.BACKOFF)  # an inner trouble without a name may pass
     return OnvifFault(message, codes)
