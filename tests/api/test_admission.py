@@ -1,9 +1,11 @@
 """What the real API server refuses, and what it tells the person who wrote it."""
 
-import json
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
+from kubernetes.dynamic.exceptions import DynamicApiError
 
 from local_control_plane.plane import ControlPlane
 from tests.api.manifests import (
@@ -18,7 +20,8 @@ from tests.api.manifests import (
     full_device,
     full_firmware_certificate,
 )
-from tests.support.control_plane import kubectl, read, try_kubectl
+from tests.support.admin import admin, said
+from tests.support.control_plane import read
 
 D, C, A = device(), certificate(), authority()
 NO_RANGE = "each range must be a CIDR without host bits, such as 10.0.0.0/8"
@@ -273,8 +276,16 @@ INVALID: list[tuple[str, Manifest, str, Any, str]] = [
 
 def create(plane: ControlPlane, namespace: str, manifest: Manifest) -> str:
     """Create it, or only try; the error, or an empty text."""
-    done = try_kubectl(plane, "-n", namespace, "create", "--dry-run=server", "-f", "-", given=json.dumps(manifest))
-    return done.stderr if done.returncode else ""
+    return refusal(partial(admin(plane).create, namespace, manifest, dry_run=True))
+
+
+def refusal(request: Callable[[], object]) -> str:
+    """What the API server says against a request; empty when it takes it."""
+    try:
+        request()
+    except DynamicApiError as refused:
+        return said(refused)
+    return ""
 
 
 @pytest.mark.parametrize(
@@ -348,7 +359,7 @@ def test_it_is_taken(control_plane: ControlPlane, manifest: Manifest, path: str,
 
 def test_the_copy_s_name_may_be_given_later_and_never_changed(control_plane: ControlPlane, namespace: str) -> None:
     def apply(manifest: Manifest) -> str:
-        return try_kubectl(control_plane, "-n", namespace, "apply", "-f", "-", given=json.dumps(manifest)).stderr
+        return refusal(partial(admin(control_plane).apply, namespace, manifest))
 
     assert apply(certificate()) == ""
     assert apply(changed(certificate(), "spec.secretName", "gate-tls")) == ""
@@ -359,7 +370,7 @@ def test_the_copy_s_name_may_be_given_later_and_never_changed(control_plane: Con
 
 
 def test_a_short_device_is_stored_with_its_defaults(control_plane: ControlPlane, namespace: str) -> None:
-    kubectl(control_plane, "-n", namespace, "create", "-f", "-", given=json.dumps(device()))
+    admin(control_plane).create(namespace, device())
     stored = read(control_plane, namespace, "device", "gate")
     assert stored["spec"] == {
         "driver": "onvif",
@@ -382,7 +393,7 @@ def test_a_short_device_is_stored_with_its_defaults(control_plane: ControlPlane,
 
 def test_a_short_certificate_is_stored_without_choices_made_for_it(control_plane: ControlPlane, namespace: str) -> None:
     """A default for duration, key or renewal would break the rules on what may be given together."""
-    kubectl(control_plane, "-n", namespace, "create", "-f", "-", given=json.dumps(certificate()))
+    admin(control_plane).create(namespace, certificate())
     stored = read(control_plane, namespace, "devicecertificate", "gate")
     assert stored["spec"] == {
         "devices": [{"name": "gate"}],
@@ -396,7 +407,7 @@ def test_a_short_certificate_is_stored_without_choices_made_for_it(control_plane
 
 def test_a_root_s_secret_is_never_another(control_plane: ControlPlane, namespace: str) -> None:
     def apply(manifest: Manifest) -> str:
-        return try_kubectl(control_plane, "-n", namespace, "apply", "-f", "-", given=json.dumps(manifest)).stderr
+        return refusal(partial(admin(control_plane).apply, namespace, manifest))
 
     assert apply(authority()) == ""
     told = "secretName cannot be changed: make another CertificateAuthority"

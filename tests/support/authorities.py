@@ -47,11 +47,16 @@ async def one_camera(
     return made
 
 
-async def bundle(world: World, name: str = "site-ca-trust") -> list[str]:
-    """The certificates of ca.crt, each as PEM."""
-    text = (await world.get("configmap", name)).get("data", {}).get("ca.crt", "")
-    end = "-----END CERTIFICATE-----\n"
-    return [one + end for one in text.split(end) if one.strip()]
+async def bundle(world: World, roots: int = 1) -> list[str]:
+    """The certificates of the authority's ca.crt, each as PEM, once it holds so many."""
+    end, until = "-----END CERTIFICATE-----\n", asyncio.get_running_loop().time() + 20
+    while True:
+        text = (await world.get("configmap", "site-ca-trust")).get("data", {}).get("ca.crt", "")
+        found = [one + end for one in text.split(end) if one.strip()]
+        if len(found) == roots:
+            return found
+        assert asyncio.get_running_loop().time() < until, f"the bundle holds {len(found)} roots, not {roots}"
+        await asyncio.sleep(0.1)
 
 
 async def secret_text(world: World, name: str, key: str = "tls.crt") -> str:
@@ -74,9 +79,10 @@ async def phase(world: World, wanted: str | None, within: float = 20) -> None:
         await asyncio.sleep(0.1)
 
 
-async def reason(world: World, kind: str, condition: str, status: str, wanted: str) -> str:
+async def reason(world: World, kind: str, condition: str, status: str, wanted: str, told: str = "") -> str:
+    """The condition's message, once it has this reason and says these words."""
     name = "site-ca" if kind == "dca" else "gate"
-    return str((await world.until(kind, name, condition, status, wanted))["message"])
+    return str((await world.until(kind, name, condition, status, wanted, told=told))["message"])
 
 
 async def put_root(world: World, crt: bytes, key: bytes, *, label: bool = True) -> None:

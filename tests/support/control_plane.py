@@ -16,6 +16,7 @@ from local_control_plane import processes
 from local_control_plane.build import ensure_programs
 from local_control_plane.plane import ControlPlane
 from local_control_plane.processes import Process
+from tests.support.admin import admin
 
 # what service accounts ask for; the tests' own look at the cluster is not written down
 AUDIT_ACCOUNTS = """\
@@ -126,9 +127,9 @@ def control_plane(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempP
 def namespace(control_plane: ControlPlane) -> Iterator[str]:
     """A namespace of the test's own; it goes away in the background."""
     name = f"t-{uuid.uuid4().hex[:8]}"
-    kubectl(control_plane, "create", "namespace", name)
+    admin(control_plane).create("", {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
     yield name
-    try_kubectl(control_plane, "delete", "namespace", name, "--wait=false")
+    admin(control_plane).delete("", "namespace", name)
 
 
 def install_crds(plane: ControlPlane) -> None:

@@ -13,14 +13,13 @@ import tempfile
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-
-import yaml
 
 from local_control_plane.build import ensure
 from local_control_plane.plane import ControlPlane, wait_for, write_user_kubeconfig
 from tests.support.account import Account, Right, refused, right, rights_in, rules_for
-from tests.support.control_plane import kubectl, try_kubectl
+from tests.support.admin import admin
 from tests.support.helm import Helm
 
 NAME = "operator"  # of release, account and Lease
@@ -46,15 +45,13 @@ class Chart:
 
     def admit(self, plane: ControlPlane, namespace: str, folder: Path) -> Account:
         """This namespace's operator, its kubeconfig in this folder. Cluster-wide the one before loses its rights."""
-        manifests = yaml.safe_dump_all(self.objects).replace(_SOMEWHERE, namespace)
-        kubectl(plane, "apply", "-f", "-", given=manifests)
-        account = f"--as=system:serviceaccount:{namespace}:{NAME}"
-        where = ("--all-namespaces",) if self.cluster_wide else ("--namespace", namespace)
-        may = ("auth", "can-i", "list", "devices.devicecert.io", account, *where)
-        wait_for(lambda: try_kubectl(plane, *may).returncode == 0, 20, "the right of a Role just made")
-        token = kubectl(plane, "-n", namespace, "create", "token", NAME, "--duration=1h").strip()
+        hand, user = admin(plane), f"system:serviceaccount:{namespace}:{NAME}"
+        hand.apply(namespace, *json.loads(json.dumps(self.objects).replace(_SOMEWHERE, namespace)))
+        where = "" if self.cluster_wide else namespace
+        may = partial(hand.may, user, "list", "devicecert.io", "devices", where)
+        wait_for(may, 20, "the right of a Role just made")
         kubeconfig = folder / "operator.kubeconfig"
-        write_user_kubeconfig(plane, kubeconfig, token, namespace)
+        write_user_kubeconfig(plane, kubeconfig, hand.token(namespace, NAME, seconds=3600), namespace)
         watched = () if self.cluster_wide else (namespace,)
         return Account(NAME, namespace, kubeconfig, watched, self.rules)
 

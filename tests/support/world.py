@@ -3,7 +3,6 @@
 import asyncio
 import gc
 import itertools
-import json
 import os
 import shutil
 import subprocess
@@ -15,13 +14,14 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-import yaml
+from urllib3.exceptions import HTTPError
 
 from device_cert_operator.handlers.lifecycle import run
 from device_cert_operator.settings import Settings
 from device_cert_operator.wiring import App
 from device_simulator import DeviceSpec, SimulatedDevice, Simulator
 from local_control_plane.plane import ControlPlane
+from tests.support.admin import admin
 from tests.support.clock import ShiftedClock
 from tests.support.control_plane import try_kubectl
 
@@ -139,12 +139,13 @@ class World:
 
     async def apply(self, *objects: Object) -> None:
         """Apply manifests."""
-        await self.kubectl("apply", "-f", "-", given=yaml.safe_dump_all(objects))
+        await asyncio.to_thread(admin(self.plane).apply, self.namespace, *objects)
 
     async def get(self, kind: str, name: str) -> Object:
-        """One object, {} when it is not there."""
-        done = await asyncio.to_thread(try_kubectl, self.plane, "-n", self.namespace, "get", kind, name, "-o", "json")
-        return dict(json.loads(done.stdout)) if done.returncode == 0 else {}
+        """One object, {} when it is not there, or the API server is away."""
+        with suppress(HTTPError):
+            return await asyncio.to_thread(admin(self.plane).find, self.namespace, kind, name)
+        return {}
 
     async def condition(self, kind: str, name: str, condition: str) -> Object:
         """One condition, {} when it is not there."""
@@ -153,22 +154,30 @@ class World:
         return next((one for one in conditions if one["type"] == condition), {})
 
     async def until(
-        self, kind: str, name: str, condition: str, status: str, reason: str | None = None, within: float = 20
+        self,
+        kind: str,
+        name: str,
+        condition: str,
+        status: str,
+        reason: str | None = None,
+        within: float = 20,
+        *,
+        told: str = "",
     ) -> Object:
-        """Wait for a condition; the condition. AssertionError shows what it was instead."""
+        """Wait for a condition; the condition. told: words of its message. AssertionError shows what it was instead."""
         until = time.monotonic() + within
         last: Object = {}
         while time.monotonic() < until:
             last = await self.condition(kind, name, condition)
-            if last.get("status") == status and reason in {None, last.get("reason")}:
+            if last.get("status") == status and reason in {None, last.get("reason")} and told in last["message"]:
                 return last
             await asyncio.sleep(0.1)
         whole = await self.get(kind, name)
-        told = [
+        found = [
             (one["type"], one["status"], one["reason"], one["message"])
             for one in whole.get("status", {}).get("conditions", [])
         ]
-        raise AssertionError(f"{kind}/{name} {condition} is not {status} {reason or ''}: {told}")
+        raise AssertionError(f"{kind}/{name} {condition} is not {status} {reason or ''} {told}: {found}")
 
     async def turn_given(self, name: str) -> None:
         """Wait until the only Device of a DeviceCertificate may have revision 1."""
