@@ -206,6 +206,19 @@ async def test_a_deleted_lease_is_made_again_by_who_held_it() -> None:
     await replicas.__aexit__()
 
 
+async def test_a_deleted_lease_is_not_taken_while_its_holder_may_still_act() -> None:
+    replicas = await leading(3)
+    replicas[0].line.trouble = "away"
+    replicas.server.record = None
+    deleted_at = replicas.time.now
+    await replicas.pass_by(SECONDS + 2)
+    [following] = replicas.leaders
+    assert following != "a"
+    [begun] = replicas["abc".index(following)].begun
+    assert replicas[0].ended[0] < begun < deleted_at + SECONDS + 2
+    await replicas.__aexit__()
+
+
 async def test_work_that_does_not_end_ends_the_process(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lease, "END_WITHIN", 0.05)
     replicas = await leading(1)
@@ -239,7 +252,7 @@ async def test_a_lone_replica_needs_no_lease() -> None:
 EVENTS = st.lists(
     st.tuples(
         st.integers(0, 2),
-        st.sampled_from(["", "away", "hangs", "loses answers", "stopped", "woken", "touched"]),
+        st.sampled_from(["", "away", "hangs", "loses answers", "stopped", "woken", "touched", "deleted"]),
         st.floats(0.01, 40),
     ),
     max_size=25,
@@ -251,8 +264,12 @@ EVENTS = st.lists(
 async def test_two_never_lead_at_once_whatever_happens_and_one_does_soon_after(
     events: list[tuple[int, str, float]], skews: tuple[float, ...]
 ) -> None:
+    """The Lease is deleted once at most: who hears nothing between two such times cannot tell them apart."""
+    deleted = [number for number, (_, what, _) in enumerate(events) if what == "deleted"]
+    events = [one for number, one in enumerate(events) if number not in deleted[1:]]
     replicas = await Replicas(3, skews).__aenter__()
     try:
+        await replicas.pass_by(3)  # who has never seen the Lease takes a deleted one for one that never was
         for number, what, then in events:
             _happen(replicas, replicas[number], what)
             await replicas.pass_by(then)
@@ -274,5 +291,7 @@ def _happen(replicas: Replicas, replica: Replica, what: str) -> None:
         case "touched":
             if replicas.server.record is not None:
                 replicas.server.touch()
+        case "deleted":
+            replicas.server.record = None
         case _:
             replica.line.trouble = what

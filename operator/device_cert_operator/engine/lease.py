@@ -140,6 +140,7 @@ class Election(Generic[R]):
         self._record: R | None = None
         self._expires_at = -math.inf
         self._seen: tuple[str, float] | None = None  # token, and when it was seen first
+        self._met = False  # whether there was a Lease once
         self._changed = asyncio.Event()
         self._trouble = NOBODY
 
@@ -229,13 +230,17 @@ class Election(Generic[R]):
         return 0.0
 
     def _free_in(self, found: R | None) -> float:
-        if found is None or found.holder in {NOBODY, self._identity}:
+        free = found.holder in {NOBODY, self._identity} if found is not None else not self._met
+        self._met = self._met or found is not None
+        if free:
             self._seen = None
             return 0.0
+        # one that was deleted is still its holder's until that one has to stop, or has made it again
+        token, lasts = (found.token, found.duration.total_seconds()) if found is not None else ("", self._lasts)
         now = self._clock()
-        if self._seen is None or self._seen[0] != found.token:
-            self._seen = found.token, now
-        return self._seen[1] + found.duration.total_seconds() - now
+        if self._seen is None or self._seen[0] != token:
+            self._seen = token, now
+        return self._seen[1] + lasts - now
 
     async def _keep(self) -> None:
         """Renew until that fails for too long."""
@@ -287,7 +292,7 @@ class Election(Generic[R]):
         ending.result()
 
     def _hold(self, record: R, sent_at: float) -> None:
-        self._record, self._expires_at, self._seen = record, sent_at + self._lasts, None
+        self._record, self._expires_at, self._seen, self._met = record, sent_at + self._lasts, None, True
         self._wake()
 
     def _give_up(self) -> None:
