@@ -86,7 +86,6 @@ CASES: dict[str, dict[str, Any]] = {
         "leaderElection": {"enabled": False},
         "metrics": {"service": {"enabled": False}},
         "nameOverride": "certs",
-        "podDisruptionBudget": {"enabled": True},
     },
     "bring-your-own-rights": {
         "rbac": {"create": False},

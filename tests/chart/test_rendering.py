@@ -82,6 +82,10 @@ def test_the_chart_lints_without_a_warning(helm: Helm) -> None:
         ({"commonLabels": {"a": 1}}, "at '/commonLabels/a': got number, want string"),
         ({"replicaCount": 2, "leaderElection": {"enabled": False}}, "two operators would act on the same devices"),
         ({"networkPolicy": {"enabled": True}}, "needs networkPolicy.devices"),
+        ({"metrics": {"prometheusRule": {"disabled": ["ChecksLatr"]}}}, "at '/metrics/prometheusRule/disabled/0'"),
+        ({"metrics": {"prometheusRule": {"enabled": True}}}, "needs metrics.prometheusRule.selector, or"),
+        ({"podDisruptionBudget": {"enabled": True}}, "the node of a single replica could never be drained"),
+        ({"config": {"shutdownWithin": 60}}, "config.shutdownWithin and 3 more, 63 at least"),
         (
             {"metrics": {"service": {"enabled": False}, "serviceMonitor": {"enabled": True}}},
             "needs metrics.service.enabled",
@@ -93,6 +97,38 @@ def test_a_wrong_value_is_refused_and_named(helm: Helm, values: Object, told: st
     with pytest.raises(HelmRefused) as refused:
         helm.render(values)
     assert told in str(refused.value)
+
+
+# The function of a CRD's rule -> the minor version whose API server knew it first (k8s.io/apiserver,
+# pkg/cel/environment/base.go). A new rule is compiled as by the version before, in case that one comes back.
+KNOWN_SINCE = dict.fromkeys(["has", "duration", "matches", "size", "all", "contains", "map", "filter", "sum"], 25) | (
+    dict.fromkeys(["isIP", "ip", "family", "isCIDR", "cidr", "prefixLength", "masked"], 30)
+)
+
+
+def test_the_oldest_kubernetes_knows_every_function_of_the_rules() -> None:
+    given = [rule for file in (ROOT / "crds").glob("*.yaml") for rule in _rules(yaml.safe_load(file.read_text()))]
+    used = {name for rule in given for name in re.findall(r"(\w+)\(", re.sub(r"'[^']*'|\"[^\"]*\"", "''", rule))}
+    newest = max(KNOWN_SINCE[name] for name in used)
+    oldest = re.fullmatch(r">=1\.(\d+)\.0-0", yaml.safe_load((CHART / "Chart.yaml").read_text())["kubeVersion"])
+    assert oldest is not None
+    assert int(oldest[1]) == newest + 1
+    assert f"Kubernetes of version 1.{oldest[1]} or newer" in (ROOT / "docs" / "install.md").read_text()
+
+
+def _rules(node: Any) -> list[str]:
+    if isinstance(node, list):
+        return [rule for one in node for rule in _rules(one)]
+    if not isinstance(node, dict):
+        return []
+    own = [one["rule"] for one in node.get("x-kubernetes-validations", [])]
+    return own + [rule for one in node.values() for rule in _rules(one)]
+
+
+def test_alerts_can_be_left_out_by_their_names_and_no_others() -> None:
+    schema = json.loads((CHART / "values.schema.json").read_text())
+    of_rule = schema["properties"]["metrics"]["properties"]["prometheusRule"]["properties"]
+    assert of_rule["disabled"]["items"]["enum"] == sorted(rules.alerts())
 
 
 def test_every_default_passes_the_schema_and_every_value_is_in_it() -> None:
@@ -221,7 +257,7 @@ groups:
 
 def rules_of(helm: Helm, chart: Path, **rule: Any) -> dict[str, Object]:
     """The alerts by name."""
-    values = {"metrics": {"prometheusRule": {"enabled": True, **rule}}}
+    values = {"metrics": {"serviceMonitor": {"enabled": True}, "prometheusRule": {"enabled": True, **rule}}}
     groups = only(helm.objects(values, chart=chart), "PrometheusRule")["spec"]["groups"]
     return {one["alert"]: one for group in groups for one in group["rules"]}
 
@@ -240,7 +276,7 @@ def test_alerts_take_their_figures_from_values_and_leave_templates_alone(helm: H
 
 
 def test_the_chart_s_own_alerts_are_rendered_with_the_figures_of_its_values(helm: Helm) -> None:
-    values = {"metrics": {"prometheusRule": {"enabled": True}}}
+    values = {"metrics": {"serviceMonitor": {"enabled": True}, "prometheusRule": {"enabled": True}}}
     assert only(helm.objects(values), "PrometheusRule")["spec"] == rules.rendered()
     found = rules_of(helm, CHART, runbooks="https://git.example/dco/docs/runbooks/", disabled=["QueueStuck"])
     assert "QueueStuck" not in found
@@ -252,7 +288,7 @@ def test_the_chart_s_own_alerts_are_rendered_with_the_figures_of_its_values(helm
 def test_groups_and_labels_of_ones_own_come_with_the_alerts(helm: Helm) -> None:
     mine = {"name": "mine", "rules": [{"alert": "TooFew", "expr": "count(devicecert_device_secure) < 9", "for": "5m"}]}
     rule = {"enabled": True, "labels": {"release": "prometheus"}, "namespace": "watch", "additionalGroups": [mine]}
-    found = only(helm.objects({"metrics": {"prometheusRule": rule}}), "PrometheusRule")
+    found = only(helm.objects({"metrics": {"serviceMonitor": {"enabled": True}, "prometheusRule": rule}}), "PrometheusRule")
     assert found["spec"]["groups"] == [*rules.rendered()["groups"], mine]
     assert found["metadata"]["labels"]["release"] == "prometheus"
     assert found["metadata"]["labels"]["app.kubernetes.io/name"] == "device-cert-operator"

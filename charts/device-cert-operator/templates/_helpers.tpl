@@ -75,4 +75,16 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- if and .Values.metrics.serviceMonitor.enabled (not .Values.metrics.service.enabled) }}
 {{- fail "metrics.serviceMonitor.enabled needs metrics.service.enabled: it scrapes what stands behind the Service" }}
 {{- end }}
+{{- with .Values.metrics }}
+{{- if and .prometheusRule.enabled (not .serviceMonitor.enabled) (not .prometheusRule.selector) }}
+{{- fail "metrics.prometheusRule.enabled needs metrics.prometheusRule.selector, or metrics.serviceMonitor.enabled: the alerts have to know which series are this release's" }}
+{{- end }}
+{{- end }}
+{{- if and .Values.podDisruptionBudget.enabled (eq (int .Values.replicaCount) 1) }}
+{{- fail "podDisruptionBudget.enabled needs replicaCount above 1: the node of a single replica could never be drained" }}
+{{- end }}
+{{- $grace := addf (.Values.config.shutdownWithin | default 7) 3 }}
+{{- if lt (float64 .Values.terminationGracePeriodSeconds) (float64 $grace) }}
+{{- fail (printf "terminationGracePeriodSeconds has to be config.shutdownWithin and 3 more, %v at least: the pod would be killed in the middle of a step" $grace) }}
+{{- end }}
 {{- end }}
