@@ -288,7 +288,9 @@ def test_the_chart_s_own_alerts_are_rendered_with_the_figures_of_its_values(helm
 def test_groups_and_labels_of_ones_own_come_with_the_alerts(helm: Helm) -> None:
     mine = {"name": "mine", "rules": [{"alert": "TooFew", "expr": "count(devicecert_device_secure) < 9", "for": "5m"}]}
     rule = {"enabled": True, "labels": {"release": "prometheus"}, "namespace": "watch", "additionalGroups": [mine]}
-    found = only(helm.objects({"metrics": {"serviceMonitor": {"enabled": True}, "prometheusRule": rule}}), "PrometheusRule")
+    found = only(
+        helm.objects({"metrics": {"serviceMonitor": {"enabled": True}, "prometheusRule": rule}}), "PrometheusRule"
+    )
     assert found["spec"]["groups"] == [*rules.rendered()["groups"], mine]
     assert found["metadata"]["labels"]["release"] == "prometheus"
     assert found["metadata"]["labels"]["app.kubernetes.io/name"] == "device-cert-operator"

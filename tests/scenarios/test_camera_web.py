@@ -89,8 +89,7 @@ async def test_a_camera_that_clears_its_slot_first_needs_leave_for_a_renewal_but
 
 async def gaps_told(world: World) -> list[str]:
     """The kinds of the objects of which an event tells it."""
-    found = json.loads(await world.kubectl("get", "events", "--field-selector=reason=GapNotAllowed", "-o", "json"))
-    return sorted(event["involvedObject"]["kind"] for event in found["items"])
+    return sorted(event["involvedObject"]["kind"] for event in await world.events("GapNotAllowed"))
 
 
 async def test_a_moved_camera_with_one_slot_gets_its_new_address(world: World) -> None:

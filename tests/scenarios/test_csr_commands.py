@@ -56,8 +56,7 @@ async def test_a_csr_goes_out_and_its_chain_comes_in(world: World, outside: Outs
     assert got.stdout == ""
     assert world.address(1) in got.stderr and f"ConfigMap {world.namespace}/gate-signed" in got.stderr
     assert "No public CA signs" in got.stderr
-    events = await world.kubectl("get", "events", "-o", "jsonpath={.items[*].reason}")
-    assert "PublicAuthorityCannotSign" in events.split()
+    assert await world.told("PublicAuthorityCannotSign")
     shown = await csr(world, "get", "gate")
     assert shown.stdout == file.read_text()
     leaf = write(world, "leaf.pem", outside.sign(file.read_text()))

@@ -52,8 +52,7 @@ async def test_a_camera_found_elsewhere_is_set_back_to_its_address(world: World)
     assert camera.served_fingerprint == certificate, "its certificate was for its address all the time"
     assert camera.journal.reboots == 0
     assert camera.journal.overlaps == 0
-    events = await world.kubectl("get", "events", "-o", "jsonpath={.items[*].reason}")
-    assert "AddressSet" in events
+    assert await world.told("AddressSet")
 
 
 async def test_one_that_takes_its_address_with_a_restart_is_restarted(world: World) -> None:

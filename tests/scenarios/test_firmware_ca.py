@@ -70,11 +70,6 @@ async def accept(world: World, told: str) -> None:
     await world.kubectl("annotate", "dev", "gate", "--overwrite", f"devicecert.io/accept-key={key}")
 
 
-async def events(world: World, reason: str) -> list[str]:
-    found = json.loads(await world.kubectl("get", "events", "-o", "json"))["items"]
-    return [one.get("note") or one.get("message", "") for one in found if one["reason"] == reason]
-
-
 async def test_a_ca_is_trusted_only_after_somebody_pinned_it(world: World) -> None:
     camera = await new_camera(world)
     await world.credentials()
@@ -356,7 +351,7 @@ async def test_a_ca_shared_by_two_devices_is_told_and_no_fault(world: World) -> 
             assert asyncio.get_running_loop().time() < until
             await asyncio.sleep(0.1)
         await world.until("dev", name, "Ready", "True")
-    assert await events(world, "SharedAuthority")
+    assert await world.told("SharedAuthority")
     await take_root(world)
     assert await world.trusted(yard.address)
 

@@ -216,8 +216,7 @@ async def test_after_a_factory_restore_the_old_file_never_fits_again(world: Worl
     await camera.factory_reset()
     told = await world.until("dcert", "gate", "Issued", "False", "WaitingForSignature")
     assert "will never fit again" in told["message"] and "gate-csr" in told["message"]
-    events = await world.kubectl("get", "events", "-o", "jsonpath={.items[*].reason}")
-    assert "DeviceKeyLost" in events
+    assert await world.told("DeviceKeyLost")
     await world.holds(lambda: camera.journal.operations["CreatePKCS10CSR"] == 2)
     uploads = camera.journal.operations["UploadCertificate"]
     await put(world, first, outside.issuing_pem, outside.root_pem, **{"offered": "again"})
@@ -310,5 +309,4 @@ async def test_a_device_that_takes_its_time_over_a_key_is_no_device_that_is_away
     await put(world, outside.sign(await csr_of(world)), outside.issuing_pem, outside.root_pem)
     await world.ready("gate")
     assert camera.journal.operations["GetKeyStatus"] > 1
-    told = await world.kubectl("get", "events", "-o", "jsonpath={.items[*].reason}")
-    assert "DeviceBusy" not in told
+    assert not await world.events("DeviceBusy")

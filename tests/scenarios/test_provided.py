@@ -168,8 +168,7 @@ async def test_another_pair_in_the_secret_is_a_new_revision_for_all(world: World
         await world.holds(lambda: all(door.served_fingerprint == fingerprint(second) for door in doors), within=40)
     await all_ready(world, *DOORS)
     assert (await world.get("dcert", "doors"))["status"]["revision"] == 2
-    told = await world.kubectl("get", "events", "-o", "jsonpath={.items[*].reason}")
-    assert "ReplacementProvided" in told
+    assert await world.told("ReplacementProvided")
 
 
 async def test_a_replacement_is_asked_for_in_time_and_everything_stays_ready(world: World, outside: OutsideCA) -> None:
@@ -183,8 +182,7 @@ async def test_a_replacement_is_asked_for_in_time_and_everything_stays_ready(wor
     assert f"Secret {world.namespace}/doors-pair" in told["message"] and "valid until" in told["message"]
     assert (await world.condition("dcert", "doors", "Ready"))["status"] == "True"
     assert (await world.condition("dcert", "doors", "Stalled"))["status"] == "False"
-    events = await world.kubectl("get", "events", "-o", "jsonpath={.items[*].reason}")
-    assert events.split().count("ReplacementNeeded") == 1
+    assert len(await world.told("ReplacementNeeded")) == 1
     second, second_key = outside.new_pair(world.address(1), days=400)
     await replace(world, second, second_key, outside)
     await world.until("dcert", "doors", "Issued", "True")

@@ -28,6 +28,7 @@ _KINDS: Mapping[str, tuple[str, str]] = {
     "configmap": ("v1", "ConfigMap"),
     "serviceaccount": ("v1", "ServiceAccount"),
     "namespace": ("v1", "Namespace"),
+    "event": ("v1", "Event"),
     "lease": ("coordination.k8s.io/v1", "Lease"),
     "certificaterequest": ("cert-manager.io/v1", "CertificateRequest"),
 }
@@ -52,6 +53,10 @@ class Admin:
             return _ask(self._resource(*_KINDS[kind]).get, name=name, namespace=namespace)
         except NotFoundError:
             return {}
+
+    def all(self, namespace: str, kind: str) -> list[Object]:
+        """All of a kind in a namespace."""
+        return list(_ask(self._resource(*_KINDS[kind]).get, namespace=namespace)["items"])
 
     def apply(self, namespace: str, *objects: Object) -> None:
         """Have them as they are given: server-side, whoever has them otherwise, with no unknown field."""

@@ -16,6 +16,7 @@ from typing import Any
 
 from local_control_plane.plane import ControlPlane
 from local_control_plane.toolchain import ENVIRONMENT, ensure_go
+from tests.support.admin import admin
 from tests.support.control_plane import established, kubectl
 from tests.support.outside_ca import OutsideCA
 from tests.support.world import World
@@ -59,8 +60,9 @@ class CertManager:
 
     async def requests(self) -> list[Object]:
         """All of the namespace, by creation."""
-        found = json.loads(await self.world.kubectl("get", "certificaterequests", "-o", "json"))
-        return sorted(found["items"], key=lambda one: (one["metadata"]["creationTimestamp"], one["metadata"]["name"]))
+        here = self.world.namespace
+        found = await asyncio.to_thread(admin(self.world.plane).all, here, "certificaterequest")
+        return sorted(found, key=lambda one: (one["metadata"]["creationTimestamp"], one["metadata"]["name"]))
 
     async def wait_for(self, name: str, within: float = 20, but: str = "") -> Object:
         """The CertificateRequest, once it is there. but: the uid of one that does not count."""

@@ -179,10 +179,30 @@ class World:
         ]
         raise AssertionError(f"{kind}/{name} {condition} is not {status} {reason or ''} {told}: {found}")
 
+    async def told(self, reason: str, within: float = 20) -> list[Object]:
+        """The events of this reason, once there is one: they follow the condition that they tell of."""
+        until = time.monotonic() + within
+        while not (found := await self.events(reason)):
+            assert time.monotonic() < until, f"no event tells of {reason}"
+            await asyncio.sleep(0.1)
+        return found
+
+    async def events(self, reason: str) -> list[Object]:
+        """Those of this reason that there are now."""
+        found = await asyncio.to_thread(admin(self.plane).all, self.namespace, "event")
+        return [one for one in found if one["reason"] == reason]
+
+    async def shows(self, kind: str, name: str, what: Callable[[Object], Any], within: float = 20) -> Object:
+        """Wait for something about an object's status; the status."""
+        until = time.monotonic() + within
+        while not what(status := (await self.get(kind, name)).get("status", {})):
+            assert time.monotonic() < until, f"{kind}/{name} does not show it: {status}"
+            await asyncio.sleep(0.1)
+        return status
+
     async def turn_given(self, name: str) -> None:
         """Wait until the only Device of a DeviceCertificate may have revision 1."""
-        wanted = "--for=jsonpath={.status.devices[0].turn}=1"
-        await self.kubectl("wait", f"dcert/{name}", wanted, "--timeout=30s")
+        await self.shows("dcert", name, lambda status: [one.get("turn") for one in status.get("devices", [])] == [1])
 
     async def ready(self, *names: str, within: float = 20) -> None:
         """Wait until these DeviceCertificates and Devices are Ready."""
