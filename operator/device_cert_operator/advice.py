@@ -264,7 +264,10 @@ ADVICE: dict[Reason, tuple[str, str]] = {
         "The Secret with the root's key is gone; it is never replaced silently.",
         "Restore it from your backup.",
     ),
-    Reason.CA_REPLACED: ("Another root stands in the Secret.", "Restore the right one, or rotate."),
+    Reason.CA_REPLACED: (
+        "Another root stands in the Secret.",
+        "Restore the right one; if it is lost, delete and create the CertificateAuthority.",
+    ),
     Reason.CONFIG_MAP_NOT_OURS: (
         "A ConfigMap with the trust bundle's name belongs to somebody else.",
         "Choose another name, or remove it.",

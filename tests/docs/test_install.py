@@ -51,7 +51,7 @@ def test_installed_by_helm_a_first_camera_and_everything_taken_away_again(bare: 
     [apply] = FIRST_CAMERA.findall(PAGE.read_text())
     follow(bare, helm, apply)
 
-    follow(bare, helm, under["Uninstall"])
+    follow(bare, helm, uninstall("helm"))
     assert "gate-cam" in kubectl(bare, "-n", "cameras", "get", "dev,dcert", "-o", "name"), "they are yours"
     rows = IN_A_TABLE.findall(PAGE.read_text())
     assert len(rows) == 6
@@ -61,10 +61,24 @@ def test_installed_by_helm_a_first_camera_and_everything_taken_away_again(bare: 
     assert "gate-cam-login" in kubectl(bare, "-n", "cameras", "get", "secret", "-o", "name"), "yours"
 
 
-def test_installed_by_kustomize(bare: ControlPlane, helm: Helm) -> None:
+def uninstall(by: str) -> str:
+    """The lines of the page that do, for what came by helm or by kubectl."""
+    [commands] = [one.commands for one in blocks(PAGE) if one.heading == "Uninstall" and one.commands.startswith(by)]
+    return commands
+
+
+def test_installed_by_kustomize_and_taken_away_without_anybody_s_objects(bare: ControlPlane, helm: Helm) -> None:
     kubectl(bare, "create", "namespace", "cameras")
     [command] = [block.commands for block in blocks(PAGE) if block.heading == "Kustomize"]
     follow(bare, helm, command)
     assert "device-cert-operator" in kubectl(bare, "-n", "device-cert-operator", "get", "deployment", "-o", "name")
     assert kubectl(bare, "get", "clusterrole", "device-cert-operator", "--ignore-not-found", "-o", "name") == ""
     assert "device-cert-operator" in kubectl(bare, "-n", "cameras", "get", "role", "-o", "name")
+    [apply] = FIRST_CAMERA.findall(PAGE.read_text())
+    follow(bare, helm, apply)
+
+    follow(bare, helm, uninstall("kubectl"))
+    assert "gate-cam" in kubectl(bare, "-n", "cameras", "get", "dev,dcert", "-o", "name"), "they are yours"
+    kinds = "deployment,service,serviceaccount,role,rolebinding,clusterrole,clusterrolebinding"
+    left = kubectl(bare, "get", kinds, "-A", "-o", "name").split()
+    assert not [one for one in left if "device-cert-operator" in one or "devicecert" in one]

@@ -64,6 +64,11 @@ def operator_namespace(control_plane: ControlPlane) -> str:
 def test_the_api_server_takes_the_base(control_plane: ControlPlane, operator_namespace: str) -> None:
     objects = build(control_plane, BASE)
     assert {one["metadata"]["namespace"] for one in objects if "namespace" in one["metadata"]} == {operator_namespace}
+    kept = [one["metadata"]["annotations"] for one in objects if one["kind"] == "CustomResourceDefinition"]
+    assert len(kept) == len(list((ROOT / "crds").glob("*.yaml")))
+    for notes in kept:
+        assert notes["kustomize.toolkit.fluxcd.io/prune"] == "disabled"
+        assert notes["argocd.argoproj.io/sync-options"] == "Prune=false,Delete=false"
     apply = ("apply", "--server-side", "--force-conflicts", "--dry-run=server", "--validate=strict", "-f", "-")
     kubectl(control_plane, *apply, given=yaml.safe_dump_all(objects))
 
