@@ -5,7 +5,6 @@ A process of kubectl takes 0.1 s of CPU and more: stories that ran one each 0.1 
 
 import json
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from functools import lru_cache
 from threading import Lock
 from typing import Any
@@ -71,11 +70,6 @@ class Admin:
         strict = [("fieldValidation", "Strict")]
         create = self._resource(one["apiVersion"], one["kind"]).create
         return _ask(create, body=one, namespace=namespace, query_params=strict, **more)
-
-    def delete(self, namespace: str, kind: str, name: str) -> None:
-        """Begin to; it may be gone already."""
-        with suppress(NotFoundError):
-            _ask(self._resource(*_KINDS[kind]).delete, name=name, namespace=namespace)
 
     def token(self, namespace: str, account: str, *, seconds: int) -> str:
         """A bearer token of a service account."""
