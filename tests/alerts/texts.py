@@ -33,6 +33,11 @@ TEXTS: dict[str, tuple[str, str]] = {
         "Nobody would notice if they moved, expired or were replaced. Either no replica acts, or there are more "
         "devices than its workers manage.",
     ),
+    "SpecUnreadable": (
+        "The spec of Device cams/gate cannot be read",
+        "Nothing is done for it, it is not even looked at, and the other alerts see nothing of it before that is "
+        "corrected: kubectl -n cams describe Device gate names the field.",
+    ),
     "CertificateExpiringSoon": (
         "The certificate of DeviceCertificate cams/gate should have been renewed",
         "It ends in 2h 13m 0s, and most of the time that was set aside for its renewal is over.",
@@ -48,8 +53,8 @@ TEXTS: dict[str, tuple[str, str]] = {
     ),
     "AuthorityNotReady": (
         "CertificateAuthority cams/gate cannot be used",
-        "Its root is missing, damaged, replaced or expired, and nothing is put in its place by itself: kubectl -n cams "
-        "describe dca gate says why. What the devices serve now stays until it ends.",
+        "Its root is missing, damaged, replaced or expired, and nothing is put in its place by itself; or its spec "
+        "cannot be read: kubectl -n cams describe dca gate says why. What the devices serve now stays until it ends.",
     ),
     "AuthorityExpiring": (
         "The root of CertificateAuthority cams/gate ends soon",
