@@ -49,6 +49,7 @@ async def test_an_edit_that_cannot_be_read_is_told_until_it_is_repaired(world: W
     assert "maintenanceWindows" in stalled["message"]
     await world.holds(lambda: told in scraped())
     assert f"devicecert_device_secure{{{place}}}" not in scraped()
+    await world.until("dcert", "gate", "Secure", "False", "InvalidSpec", told="maintenanceWindows")
     await world.apply(world.device("gate"))
     await world.ready("gate")
     await world.holds(lambda: told not in scraped())
