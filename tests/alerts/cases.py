@@ -142,6 +142,7 @@ CASES: dict[str, tuple[Case, ...]] = {
     "DeviceCredentialsRejected": (
         *_problem_of_a_device("Authenticated", "CredentialsRejected", 5, told_when_observed=True),
         Case("the CA that is to vouch for it is missing", UNVOUCHED, {4: [], 7: [PLACE]}),
+        Case("no driver", {problem("Device", "Authenticated", "UnknownDriver"): "1x60"}, {4: [], 7: [PLACE]}),
         Case("another device answers", {problem("Device", "Identified", "IdentityMismatch"): "1x60"}, {30: []}),
     ),
     "DeviceIdentityConflict": (

@@ -8,7 +8,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     ),
     "DeviceUnreachable": (
         "Device cams/gate does not answer",
-        "It was not found at its address, nor where it may have moved to. Until it answers its certificate cannot be "
+        "No HTTPS was found at its address, nor where it may have moved to. Until it answers its certificate cannot be "
         "renewed.",
     ),
     "DeviceClockDrift": (
@@ -19,9 +19,10 @@ TEXTS: dict[str, tuple[str, str]] = {
     "DeviceCredentialsRejected": (
         "The operator cannot log in to device cams/gate",
         "The device refuses the credentials or has locked the account, they lack a permission, or their Secret is "
-        "missing or not shared; or the CA that is to vouch for the device cannot be read. So as not to lock the "
-        "account, credentials that never worked are not tried again before the Secret changes or somebody asks, and "
-        "those that had worked only after an hour, then ever more rarely.",
+        "missing or not shared; or the driver does not fit what answers, or that answers nonsense; or the CA that is "
+        "to vouch for the device cannot be read. So as not to lock the account, credentials that never worked are not "
+        "tried again before the Secret changes or somebody asks, and those that had worked only after an hour, then "
+        "ever more rarely.",
     ),
     "DeviceIdentityConflict": (
         "What answers as device cams/gate is not the device that is known",
