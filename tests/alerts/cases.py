@@ -101,6 +101,8 @@ EXPIRED = {SERVED_END: "600x60", SECURE: "0x60"}
 UNVOUCHED = {problem("Device", "Identified", "ConfigMapMissing"): "1x60"}
 UNREADY = problem("CertificateAuthority", "Ready", "CADeleted")
 UNISSUED = problem("DeviceCertificate", "Issued", "CAExpired")
+UNREAD = {problem("Device", "Ready", "InvalidSpec"): "1x60"}
+UNREAD_CERTIFICATE = {problem("DeviceCertificate", "Ready", "InvalidSpec"): "1x60"}
 LAST_DAYS = {ROOT_END: "7000000x200"}
 BUILD = f'devicecert_build_info{{{SELECTOR}, version="1"}}'
 _LEADER_A, _LEADER_B = (f'devicecert_leader{{{SELECTOR}, instance="{one}"}}' for one in "ab")
@@ -140,6 +142,7 @@ CASES: dict[str, tuple[Case, ...]] = {
     "DeviceCredentialsRejected": (
         *_problem_of_a_device("Authenticated", "CredentialsRejected", 5, told_when_observed=True),
         Case("the CA that is to vouch for it is missing", UNVOUCHED, {4: [], 7: [PLACE]}),
+        Case("no driver", {problem("Device", "Authenticated", "UnknownDriver"): "1x60"}, {4: [], 7: [PLACE]}),
         Case("another device answers", {problem("Device", "Identified", "IdentityMismatch"): "1x60"}, {30: []}),
     ),
     "DeviceIdentityConflict": (
@@ -176,6 +179,26 @@ CASES: dict[str, tuple[Case, ...]] = {
                 INTERVAL: "300x60",
             },
             {60: []},
+        ),
+    ),
+    "SpecUnreadable": (
+        Case("a Device", UNREAD, {4: [], 6: [OF_DEVICE]}),
+        Case("a DeviceCertificate", UNREAD_CERTIFICATE, {4: [], 6: [OF_CERTIFICATE]}),
+        Case("it was corrected", {problem("Device", "Ready", "InvalidSpec"): "1x3 stale"}, {2: [], 7: [], 20: []}),
+        Case(
+            "the operator restarts",
+            {problem("Device", "Ready", "InvalidSpec"): "1x3 stale _x6 1x3 stale"},
+            {6: [], 12: [], 20: []},
+        ),
+        Case("paused", UNREAD | {held("Device", "Paused"): "1x60"}, {30: []}),
+        Case(
+            "another object of its name is paused",
+            UNREAD | {held("DeviceCertificate", "Paused"): "1x60"},
+            {30: [OF_DEVICE]},
+        ),
+        Case("dry run: it is not even looked at", UNREAD | {held("Device", "ObserveOnly"): "1x60"}, {30: [OF_DEVICE]}),
+        Case(
+            "an authority: told elsewhere", {problem("CertificateAuthority", "Ready", "InvalidSpec"): "1x60"}, {30: []}
         ),
     ),
     "CertificateExpiringSoon": (

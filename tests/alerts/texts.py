@@ -8,7 +8,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     ),
     "DeviceUnreachable": (
         "Device cams/gate does not answer",
-        "It was not found at its address, nor where it may have moved to. Until it answers its certificate cannot be "
+        "No HTTPS was found at its address, nor where it may have moved to. Until it answers its certificate cannot be "
         "renewed.",
     ),
     "DeviceClockDrift": (
@@ -19,9 +19,10 @@ TEXTS: dict[str, tuple[str, str]] = {
     "DeviceCredentialsRejected": (
         "The operator cannot log in to device cams/gate",
         "The device refuses the credentials or has locked the account, they lack a permission, or their Secret is "
-        "missing or not shared; or the CA that is to vouch for the device cannot be read. So as not to lock the "
-        "account, credentials that never worked are not tried again before the Secret changes or somebody asks, and "
-        "those that had worked only after an hour, then ever more rarely.",
+        "missing or not shared; or the driver does not fit what answers, or that answers nonsense; or the CA that is "
+        "to vouch for the device cannot be read. So as not to lock the account, credentials that never worked are not "
+        "tried again before the Secret changes or somebody asks, and those that had worked only after an hour, then "
+        "ever more rarely.",
     ),
     "DeviceIdentityConflict": (
         "What answers as device cams/gate is not the device that is known",
@@ -32,6 +33,11 @@ TEXTS: dict[str, tuple[str, str]] = {
         "Devices in cams are not looked at in time: 1",
         "Nobody would notice if they moved, expired or were replaced. Either no replica acts, or there are more "
         "devices than its workers manage.",
+    ),
+    "SpecUnreadable": (
+        "The spec of Device cams/gate cannot be read",
+        "Nothing is done for it, it is not even looked at, and the other alerts see nothing of it before that is "
+        "corrected: kubectl -n cams describe Device gate names the field.",
     ),
     "CertificateExpiringSoon": (
         "The certificate of DeviceCertificate cams/gate should have been renewed",
@@ -48,8 +54,8 @@ TEXTS: dict[str, tuple[str, str]] = {
     ),
     "AuthorityNotReady": (
         "CertificateAuthority cams/gate cannot be used",
-        "Its root is missing, damaged, replaced or expired, and nothing is put in its place by itself: kubectl -n cams "
-        "describe dca gate says why. What the devices serve now stays until it ends.",
+        "Its root is missing, damaged, replaced or expired, and nothing is put in its place by itself; or its spec "
+        "cannot be read: kubectl -n cams describe dca gate says why. What the devices serve now stays until it ends.",
     ),
     "AuthorityExpiring": (
         "The root of CertificateAuthority cams/gate ends soon",

@@ -41,7 +41,7 @@ from device_cert_operator.core.status import (
 )
 from device_cert_operator.core.steps import Rest, State
 from device_cert_operator.core.wanted import choose_key_type, input_hash, wanted_names, why_issue
-from device_cert_operator.errors import Conflict, IssuanceDenied, MissingReference
+from device_cert_operator.errors import Conflict, InvalidSpec, IssuanceDenied, MissingReference
 from device_cert_operator.reasons import Reason
 from tests.support.situations import NOW, certificate, desired, facts, revision
 
@@ -217,6 +217,7 @@ def test_it_is_issued_when_a_device_is_known_to_be_there() -> None:
     assert step.input_hash == hashed(look())
 
 
+UNREAD = Member("gate", problem=InvalidSpec("Device cams/gate cannot be read: spec.checkInterval."))
 NOBODY = member(told=conditions(Identified="Unknown"))
 
 
@@ -225,6 +226,8 @@ NOBODY = member(told=conditions(Identified="Unknown"))
     [
         (look(NOBODY), State.WAITING, Reason.WAITING_FOR_DEVICE),
         (look(Member("gate")), State.WAITING, Reason.DEVICE_MISSING),
+        (look(UNREAD), State.HELD, Reason.INVALID_SPEC),
+        (look(UNREAD, Member("yard")), State.HELD, Reason.INVALID_SPEC),
         (look(member(claimed_by="other", holds=False)), State.HELD, Reason.DEVICE_ALREADY_CLAIMED),
         (look(desired=certificate(paused=True)), State.HELD, Reason.PAUSED),
         (
@@ -424,6 +427,8 @@ def test_everything_is_well() -> None:
         (look(NOBODY), None, "Issued", ("False", Reason.WAITING_FOR_DEVICE)),
         (look(), None, "Installed", ("False", Reason.WAITING_FOR_CERTIFICATE)),
         (look(Member("gate")), None, "Secure", ("False", Reason.DEVICE_MISSING)),
+        (look(UNREAD), None, "Secure", ("False", Reason.INVALID_SPEC)),
+        (look(UNREAD), None, "Issued", ("False", Reason.INVALID_SPEC)),
         (look(NOBODY), None, "Secure", ("False", Reason.WAITING_FOR_CERTIFICATE)),
         (replace(FIT, members=(NOBODY,)), None, "Secure", ("False", Reason.WAITING_FOR_DEVICE)),
         (given_turn(FIT, TURN), None, "Secure", ("False", Reason.ISSUER_MISMATCH)),

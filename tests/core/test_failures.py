@@ -27,10 +27,12 @@ from device_cert_operator.errors import (
     DeviceRefused,
     DeviceUnreachable,
     IdentityMismatch,
+    InvalidSpec,
     MissingReference,
     OperatorError,
     PermissionMissing,
     ProtocolViolation,
+    UnknownDriver,
     Unsupported,
     VerificationFailed,
 )
@@ -49,7 +51,14 @@ SECRET_AWAY = MissingReference("no Secret", reason=Reason.SECRET_NOT_SHARED)
         (SECRET_AWAY, WithdrawCSR(), "Secure"),
         (IdentityMismatch("another"), EnableHTTPS(), "Identified"),
         (DeviceUnreachable("gone"), WithdrawCSR(), "Reachable"),
-        (ProtocolViolation("<html>"), LogIn(), "Reachable"),
+        (DeviceUnreachable("gone"), LogIn(), "Reachable"),
+        (ProtocolViolation("<html>"), LogIn(), "Authenticated"),
+        (UnknownDriver("telnet"), LogIn(), "Authenticated"),
+        (Unsupported("no service"), LogIn(), "Authenticated"),
+        (InvalidSpec("no path"), LogIn(), "Authenticated"),
+        (ClusterError("forbidden"), LogIn(), "Authenticated"),
+        (ClusterError("away"), RecordRetryLogin("now", execute=True), "Authenticated"),
+        (InvalidSpec("no subnet"), Locate(), "AddressCurrent"),
         (ProtocolViolation("<html>"), ExportCA(), "Secure"),
         (DeviceRefused("no"), SetClock(), "ClockInSync"),
         (DeviceRefused("no"), UseNTP(), "ClockInSync"),
@@ -94,5 +103,5 @@ def test_a_device_that_gets_no_log_in_for_hours_is_not_authenticated(reason: Rea
 
 
 def test_every_step_is_for_something_or_only_reaches_the_device() -> None:
-    reaching = {Locate, LogIn, RecordRetryLogin, RecordReboot, Reboot}
+    reaching = {RecordReboot, Reboot}
     assert {step for step in get_args(DeviceWork) if step not in CLOSES} == reaching

@@ -74,7 +74,7 @@ from device_cert_operator.core.steps import (
     State,
 )
 from device_cert_operator.core.verdict import ALL, Fault, Verdict
-from device_cert_operator.errors import MissingReference
+from device_cert_operator.errors import InvalidSpec, MissingReference
 from device_cert_operator.reasons import Reason
 from tests.support.situations import KEY, NOW, certificate, desired, facts, inventory, report, revision, served, stored
 from tests.support.situations import situation as any_situation
@@ -604,6 +604,11 @@ STALLED = (LOST, condition("Stalled", "True"))
         (wish(member(WRONG, status={"firmware_ca": None}), desired=UNPINNED_WISH), {"Issued": ("False", "Working")}),
         (wish(desired=certificate(issuer=DeviceCAIssuer(PIN), paused=True)), {"Ready": ("False", "Paused")}),
         (replace(wish(), members=()), {"Secure": ("Unknown", "DeviceMissing")}),
+        (wish(member(desired=None)), {"Secure": ("False", "DeviceMissing"), "Stalled": ("False", "NotStalled")}),
+        (
+            wish(member(desired=None, problem=InvalidSpec("no"))),
+            {"Secure": ("False", "InvalidSpec"), "Stalled": ("True", "InvalidSpec")},
+        ),
         (wish(member(WRONG), member(LOST, name="yard")), {"Secure": ("False", "AddressNotInCertificate")}),
     ],
 )

@@ -55,7 +55,7 @@ from device_cert_operator.core.status import (
     RevisionState,
 )
 from device_cert_operator.core.verdict import ALL, Fault, Verdict
-from device_cert_operator.errors import DeviceBusy, MissingReference, Retry
+from device_cert_operator.errors import DeviceBusy, DeviceUnreachable, MissingReference, Retry, UnknownDriver
 from device_cert_operator.reasons import Reason
 from tests.support.situations import (
     AWAY,
@@ -320,6 +320,9 @@ READY = Condition("Ready", "True", "Ready", "", 1, NOW)
         (situation(recognition=STRANGER), "Identified", ("False", Reason.IDENTITY_UNCONFIRMED)),
         (situation(recognition=replace(KNOWN, learn=True)), "Identified", ("Unknown", Reason.NOT_LOGGED_IN)),
         (situation(login_error=DeviceBusy("later")), "Reachable", ("True", Reason.ANSWERS)),
+        (situation(login_error=UnknownDriver("telnet")), "Reachable", ("True", Reason.ANSWERS)),
+        (situation(login_error=UnknownDriver("telnet")), "Ready", ("False", Reason.UNKNOWN_DRIVER)),
+        (situation(login_error=DeviceUnreachable("gone")), "Reachable", ("False", Reason.DEVICE_UNREACHABLE)),
         (situation(desired=desired(paused=True), report=report()), "Ready", ("False", Reason.PAUSED)),
         (
             situation(report=report(clock=ClockReading(ClockSource.MANUAL, None))),

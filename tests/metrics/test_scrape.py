@@ -208,6 +208,24 @@ def test_what_a_person_holds_is_told(
     assert {labels for name, labels in told if name == "held"} == held
 
 
+NEVER = [{"schedule": "0 0 30 2 *", "duration": "2h"}]  # the schema cannot see that no February has that day
+
+
+@pytest.mark.parametrize("paused", [{}, {"paused": "true"}], ids=["", "paused"])
+def test_of_what_cannot_be_read_that_is_told(paused: dict[str, str]) -> None:
+    """Nothing else is known of it any more, and a pause silences that as well."""
+    unread = condition("Ready", reason="InvalidSpec")
+    windows = device(unread, spec={"maintenanceWindows": NEVER}, **paused)
+    newer = certificate(unread, **paused)
+    newer["spec"]["privateKey"] = {"algorithm": "ML-DSA"}
+    told = Scraped(windows, newer).series()
+    kinds = {("Device",), ("DeviceCertificate",)}
+    assert {labels for name, labels in told if name == "problem"} == {("Ready", *kind, "InvalidSpec") for kind in kinds}
+    held = {(*kind, "Paused") for kind in kinds} if paused else set()
+    assert {labels for name, labels in told if name == "held"} == held
+    assert {"device_secure", "device_reachable", "device_check_interval_seconds"}.isdisjoint(name for name, _ in told)
+
+
 def test_a_rotation_tells_its_phase_and_until_when_it_should_last() -> None:
     rotation = {"phase": "Distributing", "startTime": START, "since": START, "publishedTime": START}
     told = Scraped(authority(rotation=rotation, rotationTime=END)).series()

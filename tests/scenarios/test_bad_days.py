@@ -336,6 +336,9 @@ async def test_nonsense_answers_are_a_named_condition_and_do_no_harm(world: Worl
         await asyncio.sleep(0.1)
         told = await world.condition("dev", "gate", "Ready")
     assert told["reason"] in {"ProtocolViolation", "DeviceUnreachable"}
+    if told["reason"] == "ProtocolViolation":
+        await world.until("dev", "gate", "Authenticated", "False", "ProtocolViolation")
+        await world.until("dev", "gate", "Reachable", "True", "Answers")
     camera.faults.clear(fault)
     await world.ready("gate", within=30)
 

@@ -32,3 +32,25 @@ async def test_metrics_follow_the_objects_and_vanish_with_them(world: World) -> 
     await world.kubectl("delete", "dev", "gate")
     await world.until("dcert", "gate", "Secure", "False", "DeviceMissing")
     assert "devicecert_device_secure{" not in await asyncio.to_thread(_get, port, "/metrics")
+
+
+async def test_an_edit_that_cannot_be_read_is_told_until_it_is_repaired(world: World) -> None:
+    await world.one_camera()
+    assert world.app is not None
+    app, place = world.app, f'name="gate",namespace="{world.namespace}"'
+    told = f'devicecert_problem{{kind="Device",{place},condition="Ready",reason="InvalidSpec"}} 1.0'
+
+    def scraped() -> str:
+        return app.metrics.scrape()[0].decode()
+
+    assert told not in scraped()
+    await world.apply(world.device("gate", maintenanceWindows=[{"schedule": "0 0 30 2 *", "duration": "2h"}]))
+    stalled = await world.until("dev", "gate", "Stalled", "True", "InvalidSpec")
+    assert "maintenanceWindows" in stalled["message"]
+    await world.holds(lambda: told in scraped())
+    assert f"devicecert_device_secure{{{place}}}" not in scraped()
+    await world.until("dcert", "gate", "Secure", "False", "InvalidSpec", told="maintenanceWindows")
+    await world.apply(world.device("gate"))
+    await world.ready("gate")
+    await world.holds(lambda: told not in scraped())
+    assert f"devicecert_device_secure{{{place}}} 1.0" in scraped()

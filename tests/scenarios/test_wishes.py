@@ -216,3 +216,5 @@ async def test_an_unknown_driver_names_those_that_there_are(world: World) -> Non
     await world.start_operator()
     told = await world.until("dev", "gate", "Stalled", "True", "UnknownDriver")
     assert "onvif" in told["message"]
+    await world.until("dev", "gate", "Authenticated", "False", "UnknownDriver")
+    await world.until("dev", "gate", "Reachable", "True", "Answers")

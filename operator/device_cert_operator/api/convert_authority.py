@@ -6,7 +6,7 @@ Reading a spec raises InvalidSpec naming the field; reading a status forgives ev
 import ipaddress
 from typing import Any
 
-from device_cert_operator.api.convert_spec import PAUSED, object_key, request_of, subject_fields
+from device_cert_operator.api.convert_spec import is_paused, object_key, request_of, subject_fields
 from device_cert_operator.api.convert_status import (
     build_time,
     condition_document,
@@ -73,7 +73,7 @@ def _authority(obj: Document, key: ObjectKey) -> DesiredAuthority:
         rotation=_rotation(spec.part("rotation")),
         rotate_request=request_of(notes.get(ROTATE)),
         trust_distributed=request_of(notes.get(TRUST_DISTRIBUTED)),
-        paused=notes.get(PAUSED) == "true",
+        paused=is_paused(obj),
         deleting="deletionTimestamp" in meta,
     )
 

@@ -76,6 +76,11 @@ def object_key(obj: Object, kind: str) -> ObjectKey:
     return ObjectKey(kind, obj["metadata"].get("namespace", ""), obj["metadata"]["name"])
 
 
+def is_paused(obj: Object) -> bool:
+    """The annotation, which needs no spec to be read."""
+    return (obj["metadata"].get("annotations") or {}).get(PAUSED) == "true"
+
+
 def parse_time(text: str) -> datetime:
     """RFC 3339, to an aware time in UTC. Raises ValueError."""
     at = datetime.fromisoformat(text)
@@ -118,7 +123,7 @@ def _device(obj: Object, key: ObjectKey) -> DesiredDevice:
         windows=tuple(_window(window) for window in spec.parts("maintenanceWindows")),
         management=spec.choice("management", Management.MANAGE),
         check_interval=spec.duration("checkInterval", timedelta(minutes=5)),
-        paused=notes.get(PAUSED) == "true",
+        paused=is_paused(obj),
         accepted_key=_sha256(notes.get(ACCEPT_KEY)),
         reboot_request=request_of(notes.get(REBOOT)),
         retry_login_request=request_of(notes.get(RETRY_LOGIN)),
@@ -172,7 +177,7 @@ def _certificate(obj: Object, key: ObjectKey) -> DesiredCertificate:
         renew_before_percentage=spec.number("renewBeforePercentage", None),
         secret_name=spec.text_or_none("secretName"),
         renew_request=request_of(notes.get(RENEW)),
-        paused=notes.get(PAUSED) == "true",
+        paused=is_paused(obj),
         deleting="deletionTimestamp" in meta,
     )
 

@@ -26,8 +26,9 @@ from device_cert_operator.reasons import Reason
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """One device that the DeviceCertificate lists. desired None: there is no such Device.
+    """One device that the DeviceCertificate lists. desired None: its spec cannot be read, or there is no such Device.
 
+    problem: why it cannot be read.
     claimed_by: the name of another DeviceCertificate that holds the Device.
     """
 
@@ -36,6 +37,16 @@ class Member:
     status: DeviceStatus = DeviceStatus()
     claimed_by: str | None = None
     holds: bool = False
+    problem: OperatorError | None = None
+
+    @property
+    def lacking(self) -> tuple[Reason, str] | None:
+        """Why nobody knows what is wanted of the device, if so."""
+        if self.desired is not None:
+            return None
+        if self.problem is not None:
+            return self.problem.reason, self.problem.message
+        return Reason.DEVICE_MISSING, f"There is no Device {self.name} in this namespace."
 
     @property
     def identified(self) -> bool:

@@ -8,10 +8,12 @@ from device_cert_operator.core.steps import (
     CertificateWork,
     EnableHTTPS,
     ExportCA,
+    Locate,
     LogIn,
     LookAtDeclared,
     PublishCA,
     ReadInventory,
+    RecordRetryLogin,
     Rest,
     SetAddress,
     SetClock,
@@ -23,16 +25,17 @@ from device_cert_operator.errors import (
     DeviceBusy,
     DeviceUnreachable,
     IdentityMismatch,
-    MissingReference,
     OperatorError,
     PermissionMissing,
 )
 from device_cert_operator.reasons import Reason
 
-# what a step is for; the others only reach the device
+# what a step is for; the others, restarts, only reach the device. A device is logged in to after it was seen: what goes
+# wrong then does not make it unreachable, but for an answer that does not come.
 CLOSES: Mapping[type, str] = {
+    **dict.fromkeys((LogIn, RecordRetryLogin), "Authenticated"),
     **dict.fromkeys((SetClock, UseNTP), "ClockInSync"),
-    **dict.fromkeys((LookAtDeclared, SetAddress), "AddressCurrent"),
+    **dict.fromkeys((Locate, LookAtDeclared, SetAddress), "AddressCurrent"),
     **dict.fromkeys((EnableHTTPS, ExportCA, PublishCA, ReadInventory, *get_args(CertificateWork)), "Secure"),
 }
 NEXT_MOVE: Mapping[Reason, str] = {
@@ -55,8 +58,6 @@ def failure(error: OperatorError, step: Step | Rest) -> Finding:
         case DeviceBusy():
             return waiting(None, error.reason, error.message)
         case CredentialsRejected() | PermissionMissing():
-            condition = "Authenticated"
-        case MissingReference() if isinstance(step, LogIn):
             condition = "Authenticated"
         case IdentityMismatch():
             condition = "Identified"

@@ -62,8 +62,8 @@ def _member_status(member: Member) -> MemberStatus:
 
 
 def _why_not_secure(member: Member) -> tuple[Reason, str]:
-    if member.desired is None:
-        return Reason.DEVICE_MISSING, f"There is no Device {member.name} in this namespace."
+    if (lacking := member.lacking) is not None:
+        return lacking
     if member.claimed_by:
         return (
             Reason.DEVICE_ALREADY_CLAIMED,

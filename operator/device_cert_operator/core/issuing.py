@@ -172,5 +172,7 @@ def _no_device(s: CertificateSituation) -> Rest:
         )
     missing = [member.name for member in s.members if member.desired is None]
     if missing and len(missing) == len(s.members):
+        if (problem := next((one.problem for one in s.members if one.problem is not None), None)) is not None:
+            return Rest(State.HELD, problem.reason, problem.message)
         return Rest(State.WAITING, Reason.DEVICE_MISSING, f"There is no Device {', '.join(missing[:4])} here.")
     return Rest(State.WAITING, Reason.WAITING_FOR_DEVICE, "No device has answered and been recognised yet.")

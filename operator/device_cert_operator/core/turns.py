@@ -90,8 +90,8 @@ def member_status(member: Member, s: CertificateSituation) -> MemberStatus:
 
 
 def _why_not_secure(member: Member, before: MemberStatus, s: CertificateSituation) -> tuple[Reason, str]:
-    if member.desired is None:
-        return Reason.DEVICE_MISSING, f"There is no Device {member.name} in this namespace."
+    if (lacking := member.lacking) is not None:
+        return lacking
     if member.claimed_by:
         return (
             Reason.DEVICE_ALREADY_CLAIMED,

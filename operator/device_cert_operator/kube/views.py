@@ -6,7 +6,13 @@ from datetime import datetime
 from typing import Any
 
 from device_cert_operator.api.convert_authority import authority_status, desired_authority
-from device_cert_operator.api.convert_spec import desired_certificate, desired_device, object_key, parse_time
+from device_cert_operator.api.convert_spec import (
+    desired_certificate,
+    desired_device,
+    is_paused,
+    object_key,
+    parse_time,
+)
 from device_cert_operator.api.convert_status import certificate_status, device_status
 from device_cert_operator.core.authority_model import AuthorityStatus, DesiredAuthority
 from device_cert_operator.core.model import DesiredCertificate, DesiredDevice, ObjectKey, Revision
@@ -29,7 +35,7 @@ CONTENT = "devicecert.io/content-sha256"
 
 @dataclass(frozen=True, slots=True)
 class DeviceView:
-    """A Device. desired None: the spec cannot be read, `problem` says why."""
+    """A Device. desired None: the spec cannot be read, `problem` says why. paused: known all the same."""
 
     key: ObjectKey
     uid: str
@@ -39,11 +45,12 @@ class DeviceView:
     desired: DesiredDevice | None
     status: DeviceStatus
     problem: OperatorError | None = None
+    paused: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class CertificateView:
-    """A DeviceCertificate. desired None: the spec cannot be read, `problem` says why."""
+    """A DeviceCertificate. desired None: the spec cannot be read, `problem` says why. paused: known all the same."""
 
     key: ObjectKey
     uid: str
@@ -53,11 +60,12 @@ class CertificateView:
     desired: DesiredCertificate | None
     status: CertificateStatus
     problem: OperatorError | None = None
+    paused: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class AuthorityView:
-    """A CertificateAuthority. desired None: the spec cannot be read, `problem` says why."""
+    """A CertificateAuthority. desired None: the spec cannot be read, `problem` says why. paused: known all the same."""
 
     key: ObjectKey
     uid: str
@@ -67,6 +75,7 @@ class AuthorityView:
     desired: DesiredAuthority | None
     status: AuthorityStatus
     problem: OperatorError | None = None
+    paused: bool = False
 
 
 View = DeviceView | CertificateView | AuthorityView
@@ -114,6 +123,7 @@ def device_view(obj: Object) -> DeviceView:
         desired,
         device_status(obj),
         problem,
+        is_paused(obj),
     )
 
 
@@ -134,6 +144,7 @@ def certificate_view(obj: Object) -> CertificateView:
         desired,
         certificate_status(obj),
         problem,
+        is_paused(obj),
     )
 
 
@@ -154,4 +165,5 @@ def authority_view(obj: Object) -> AuthorityView:
         desired,
         authority_status(obj),
         problem,
+        is_paused(obj),
     )

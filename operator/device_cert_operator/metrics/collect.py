@@ -88,7 +88,7 @@ class FromCache:
         return Reason.OBSERVE_ONLY if observed else self._all_held
 
     def _paused(self, view: View) -> bool:
-        return self._all_held is Reason.PAUSED or (view.desired is not None and view.desired.paused)
+        return self._all_held is Reason.PAUSED or view.paused
 
     def _certificate(self, sheet: "_Sheet", view: CertificateView) -> None:
         place, status = _place(view), view.status
@@ -109,7 +109,7 @@ class FromCache:
         if status.rotation is not None and view.desired is not None:
             due = status.rotation.due_at(view.desired.rotation)
             sheet.add(families.ROTATION_DUE, f'{place},phase="{status.rotation.phase}"', due)
-        _problems(sheet, view, but=SUMMARIES - {"Ready"})  # no other condition says that the root is gone
+        _problems(sheet, view)
         _held(sheet, view, Reason.PAUSED if self._paused(view) else None)
 
 
@@ -153,12 +153,18 @@ def _observed(view: CertificateView) -> Reason | None:
     return Reason.OBSERVE_ONLY if waits else None
 
 
-def _problems(sheet: _Sheet, view: View, *, but: frozenset[str] = SUMMARIES) -> None:
+def _problems(sheet: _Sheet, view: View) -> None:
     """At most one reason a condition, so that cardinality is bounded by the conditions there are."""
+    but = SUMMARIES if _is_told_by_parts(view) else SUMMARIES - {"Ready"}
     for one in view.status.conditions:
         if one.status == "False" and one.type not in but and one.reason not in UNDER_WAY - TOLD_IF_IT_LASTS:
             told = f'condition="{one.type.translate(_ESCAPED)}",reason="{one.reason.translate(_ESCAPED)}"'
             sheet.add(families.PROBLEM, f'kind="{view.key.kind}",{_place(view)},{told}', 1)
+
+
+def _is_told_by_parts(view: View) -> bool:
+    """Not that a root is gone, nor that a spec cannot be read: only Ready says so, as nothing else is known."""
+    return view.desired is not None and not isinstance(view, AuthorityView)
 
 
 def _held(sheet: _Sheet, view: View, why: Reason | None) -> None:

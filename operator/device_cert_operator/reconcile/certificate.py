@@ -22,7 +22,7 @@ from device_cert_operator.core.model import ObjectKey
 from device_cert_operator.core.requests import issuer_name, makes_requests, signs_itself
 from device_cert_operator.core.schedule import TURN_LASTS, effective_renew_before, poll_after
 from device_cert_operator.core.schedule import retry_after as wait_after
-from device_cert_operator.core.status import CertificateStatus, DeviceStatus, EffectiveStatus
+from device_cert_operator.core.status import CertificateStatus, EffectiveStatus
 from device_cert_operator.core.steps import Rest
 from device_cert_operator.core.wanted import choose_key_type, follow_at, renewal_at, wanted_names, with_allowed_names
 from device_cert_operator.errors import NotFound, OperatorError
@@ -117,7 +117,7 @@ def _member(this: Round, name: str) -> Member:
     cache, namespace = this.tools.cache, this.desired.key.namespace
     view = cache.device(ObjectKey("Device", namespace, name))
     if view is None or view.desired is None:
-        return Member(name, None, view.status if view else DeviceStatus())
+        return Member(name, None, view.status, problem=view.problem) if view else Member(name)
     ref = view.status.certificate_ref
     holds = ref is not None and ref.uid == this.view.uid
     other = None
