@@ -546,7 +546,7 @@ WISHES: list[tuple[str, CertificateSituation, object]] = [
     (
         "nor while one remembers it",
         wish(member(status={"revision": RevisionState(installed=R1.ref)}), revisions=(R1,)),
-        Reason.SETTLED,
+        Reason.WAITING_FOR_DEVICE,
     ),
     (
         "nor while one exists that is not listed",
@@ -556,6 +556,11 @@ WISHES: list[tuple[str, CertificateSituation, object]] = [
     ("but when nobody has it any more", wish(live_uids=frozenset(), revisions=(R1,)), DeleteRevision(R1)),
     ("a device is not secure", wish(member(LOST)), Reason.ISSUER_MISMATCH),
     ("a device is claimed", wish(member(claimed_by="other", holds=False)), Reason.DEVICE_ALREADY_CLAIMED),
+    (
+        "what a device says is of another pin",
+        wish(desired=certificate(issuer=DeviceCAIssuer("0" * 64))),
+        Reason.WAITING_FOR_DEVICE,
+    ),
     ("a device is new", wish(member(condition("Secure", "Unknown"))), Reason.WAITING_FOR_DEVICE),
 ]
 

@@ -37,7 +37,7 @@ def is_firmware(s: CertificateSituation) -> bool:
 
 def decide_firmware(s: CertificateSituation) -> CertificatePlan:
     """The first thing to do, and the status of the members."""
-    members = tuple(_member_status(member) for member in sorted(s.members, key=lambda member: member.name))
+    members = tuple(_member_status(member, s) for member in sorted(s.members, key=lambda member: member.name))
     if s.desired.paused:
         told = f"Paused by {s.desired.paused_by}; remove it to go on."
         return CertificatePlan(Rest(State.HELD, Reason.PAUSED, told), members)
@@ -54,11 +54,18 @@ def decide_firmware(s: CertificateSituation) -> CertificatePlan:
     return CertificatePlan(Rest(State.SETTLED, Reason.SETTLED, "Nothing is left to do."), members)
 
 
-def _member_status(member: Member) -> MemberStatus:
-    if member.secure and member.holds and member.desired is not None:
+def _member_status(member: Member, s: CertificateSituation) -> MemberStatus:
+    if member.secure and member.holds and member.desired is not None and _speaks_of(member, s.desired.issuer):
         return MemberStatus(member.name, secure=True, reason=str(Reason.TRUSTED))
     reason, message = _why_not_secure(member)
     return MemberStatus(member.name, reason=str(reason), message=message[:256])
+
+
+def _speaks_of(member: Member, issuer: object) -> bool:
+    """Whether what the Device reports is about this CA: not about a revision, nor another pin, from before an edit."""
+    found = member.status.firmware_ca
+    pin = issuer.sha256 if isinstance(issuer, DeviceCAIssuer) else None
+    return member.status.revision.installed is None and (found is None or found.fingerprint == pin)
 
 
 def _why_not_secure(member: Member) -> tuple[Reason, str]:
@@ -73,7 +80,7 @@ def _why_not_secure(member: Member) -> tuple[Reason, str]:
         condition = find(member.status.conditions, kind)
         if condition is not None and condition.status == "False" and condition.reason in set(Reason):
             return Reason(condition.reason), condition.message
-    return Reason.WAITING_FOR_DEVICE, "The device has not been looked at yet."
+    return Reason.WAITING_FOR_DEVICE, "The device has not been looked at yet, or not since the issuer was changed."
 
 
 def _is_needed_no_more(revision: Revision, s: CertificateSituation) -> bool:
