@@ -27,6 +27,20 @@ from tests.support.operators import ROOT
 from tests.support.world import World
 
 Rows = dict[str, list[tuple[str, str]]]
+UNREADABLE = {  # the server cannot tell that the gateway is in another network
+    "apiVersion": "devicecert.io/v1alpha1",
+    "kind": "Device",
+    "metadata": {"name": "gate"},
+    "spec": {
+        "driver": "onvif",
+        "address": {
+            "host": "192.0.2.5",
+            "policy": "Enforce",
+            "enforce": {"prefixLength": 24, "gateway": "198.51.100.1"},
+        },
+        "credentialsSecretRef": {"name": "login"},
+    },
+}
 
 
 def doctor(kubeconfig: Path, *arguments: str, **settings: str) -> tuple[int, Rows, str]:
@@ -45,6 +59,15 @@ def doctor(kubeconfig: Path, *arguments: str, **settings: str) -> tuple[int, Row
     for one in json.loads(done.stdout or "[]"):
         rows.setdefault(one["check"], []).append((one["level"], one["message"]))
     return done.returncode, rows, done.stderr
+
+
+def kubeconfig_of(plane: ControlPlane, namespace: str, account: str, folder: Path) -> Path:
+    """A new ServiceAccount's: it may do what everybody may, unless somebody binds it to a Role."""
+    kubectl(plane, "-n", namespace, "create", "serviceaccount", account)
+    token = kubectl(plane, "-n", namespace, "create", "token", account).strip()
+    kubeconfig = folder / f"{account}.kubeconfig"
+    planes.write_user_kubeconfig(plane, kubeconfig, token, namespace)
+    return kubeconfig
 
 
 def test_a_good_cluster_is_well(control_plane: ControlPlane, namespace: str) -> None:
@@ -129,8 +152,50 @@ async def test_a_device_is_reached_and_the_next_step_told_without_a_log_in(world
     assert (code, rows["Next"]) == (1, [("warning", "The operator would take the step Locate.")])
     assert (await world.get("dev", "gate"))["status"]["address"]["current"] == camera.spec.address
     assert len(camera.journal.entries) == entries
-    code, rows, errors = await asyncio.to_thread(doctor, world.plane.kubeconfig, f"{world.namespace}/none")
-    assert (code, rows, errors) == (2, {}, f"Error: There is no Device {world.namespace}/none.\n")
+
+
+def test_a_right_that_is_missing_for_one_look_hides_no_other_finding(
+    control_plane: ControlPlane, namespace: str, tmp_path: Path
+) -> None:
+    guest = kubeconfig_of(control_plane, namespace, "guest", tmp_path)
+    code, rows, errors = doctor(guest, f"{namespace}/gate", NAMESPACES=namespace)
+    assert (code, errors) == (1, "")
+    [(level, message)] = rows["Rights"]
+    assert (level, message[:50]) == ("problem", f"You may not get devicecert.io/devices in {namespace}"[:50])
+    [(level, message)] = rows["Objects"]
+    assert (level, message[:24]) == ("warning", "Could not be looked at: ")
+    assert f'cannot list resource "devices" in API group "devicecert.io" in the namespace "{namespace}"' in message
+    assert "Revisions" not in rows, "what was not listed is not called deleted"
+
+
+def test_rights_are_told_where_nobody_says_in_which_namespace_the_lease_is(
+    control_plane: ControlPlane, namespace: str, tmp_path: Path
+) -> None:
+    guest = kubeconfig_of(control_plane, namespace, "guest", tmp_path)
+    code, rows, _ = doctor(guest, NAMESPACES=namespace, LEASE_NAME="operator")
+    assert (code, rows["Rights"][0][0]) == (1, "problem")
+    [(level, message)] = rows["Lease"]
+    assert (level, "DEVICECERT_LEASE_NAMESPACE must say" in message) == ("warning", True)
+
+
+def test_a_device_that_is_not_there_or_cannot_be_read_is_a_problem_beside_the_others(
+    control_plane: ControlPlane, namespace: str
+) -> None:
+    code, rows, errors = doctor(control_plane.kubeconfig, f"{namespace}/none", NAMESPACES=namespace)
+    assert (code, errors, rows["Rights"][0][0]) == (1, "", "ok")
+    assert rows["Device"] == [("problem", f"There is no Device {namespace}/none.")]
+    code, rows, _ = doctor(control_plane.kubeconfig, f"{namespace}/none", NAMESPACES="default")
+    told = f"There is no Device {namespace}/none where the operator looks: DEVICECERT_NAMESPACES is default."
+    assert (code, rows["Device"]) == (1, [("problem", told)])
+    kubectl(control_plane, "-n", namespace, "apply", "-f", "-", given=yaml.safe_dump(UNREADABLE))
+    code, rows, errors = doctor(control_plane.kubeconfig, "gate", "-n", namespace, NAMESPACES=namespace)
+    assert (code, errors, rows["Rights"][0][0]) == (1, "", "ok")
+    [(level, message)] = rows["Device"]
+    assert (level, message) == (
+        "problem",
+        f"Device {namespace}/gate cannot be read: spec.address.enforce.gateway: "
+        "198.51.100.1 is no other address in the network 192.0.2.0/24.",
+    )
 
 
 async def test_revisions_of_a_deleted_certificate_are_listed(world: World) -> None:

@@ -11,7 +11,7 @@ from device_cert_operator.core.decide import Plan, decide
 from device_cert_operator.core.model import NotServed, ObjectKey
 from device_cert_operator.core.situation import Situation
 from device_cert_operator.core.steps import Rest, State
-from device_cert_operator.errors import ClusterError, InvalidSpec, MissingReference
+from device_cert_operator.errors import ClusterError, InvalidSpec, MissingReference, OperatorError
 from device_cert_operator.kube.cache import Cache
 from device_cert_operator.kube.client import Requests, own_namespace
 from device_cert_operator.kube.examine import (
@@ -101,14 +101,19 @@ def _some(names: list[str]) -> str:
 
 async def check_rights(patient: Patient) -> Result:
     """Everything that the operator does is allowed where it watches."""
-    settings = patient.settings
-    refused = await _refused_where_watched(patient, NEEDED)
-    if settings.lease_name:
-        refused += await _refused(patient, lease_rights(settings.lease_name), lease_place(settings))
-    if refused:
+    if refused := await _refused_where_watched(patient, NEEDED):
         told = f"{_who(patient)} may not {_some(refused)}: compare the Role with that of the chart."
         return Result("Rights", Level.PROBLEM, told)
     return Result("Rights", Level.OK, f"{_who(patient)} may do all that the operator does.")
+
+
+async def check_lease_rights(patient: Patient) -> Result:
+    """The Lease that is named can be made and held. Raises ClusterError when nobody says where it is."""
+    settings = patient.settings
+    if refused := await _refused(patient, lease_rights(settings.lease_name), lease_place(settings)):
+        told = f"{_who(patient)} may not {_some(refused)}: compare the Role with that of the chart."
+        return Result("Lease rights", Level.PROBLEM, told)
+    return Result("Lease rights", Level.OK, f"{_who(patient)} may make the Lease and hold it.")
 
 
 async def check_cert_manager(patient: Patient) -> list[Result]:
@@ -214,18 +219,25 @@ def check_orphans(cache: Cache) -> Iterator[Result]:
 # ------------------------------------------------------------------------------------------ one device
 
 
-async def check_device(key: ObjectKey, tools: Tools) -> Iterator[Result]:
-    """Shake hands and decide, as a pass would, without a log-in and without a step."""
+async def check_device(key: ObjectKey, tools: Tools) -> list[Result]:
+    """Shake hands and decide, as a pass would, without a log-in and without a step. Raises OperatorError."""
     view = tools.cache.device(key)
     if view is None:
-        raise MissingReference(f"There is no Device {key.namespace}/{key.name}.")
+        raise MissingReference(f"There is no Device {key.namespace}/{key.name}{_where_looked(key, tools.settings)}.")
     if view.desired is None:
         raise view.problem or InvalidSpec(f"{key} cannot be read.")
     memory = tools.memory.of(view.uid)
     memory.last_full_pass = memory.passes  # the routine log-in would hide what comes after it
     async with Visit(view, held_if_all_are(view.desired, tools.settings), tools) as visit:
         situation = await observe(visit)
-    return _tell(situation, decide(replace(situation, status=view.status)))
+    return list(_tell(situation, decide(replace(situation, status=view.status))))
+
+
+def _where_looked(key: ObjectKey, settings: Settings) -> str:
+    """Why it may be there all the same."""
+    if not settings.namespaces or key.namespace in settings.namespaces:
+        return ""
+    return f" where the operator looks: DEVICECERT_NAMESPACES is {','.join(settings.namespaces)}"
 
 
 def _tell(s: Situation, plan: Plan) -> Iterator[Result]:
@@ -245,6 +257,8 @@ def _tell(s: Situation, plan: Plan) -> Iterator[Result]:
             yield Result("Next", Level.WARNING, f"The operator would take the step {type(step).__name__}.")
 
 
-def as_far_as_possible(error: ClusterError, check: str) -> Result:
-    """A check that was refused is a result as well."""
-    return Result(check, Level.WARNING, f"It could not be looked at: {error.message}")
+def as_far_as_possible(error: OperatorError, check: str) -> Result:
+    """A check that was refused is a result as well, and an object that cannot be worked with a problem."""
+    if isinstance(error, ClusterError):
+        return Result(check, Level.WARNING, f"Could not be looked at: {error.message}")
+    return Result(check, Level.PROBLEM, error.message)
