@@ -13,7 +13,14 @@ import pytest
 import yaml
 
 from device_cert_operator.api import generate
-from device_cert_operator.cli.checkup import Level, Patient, check_cert_manager, check_clock, check_definitions
+from device_cert_operator.cli.checkup import (
+    Level,
+    Patient,
+    Result,
+    check_cert_manager,
+    check_clock,
+    check_definitions,
+)
 from device_cert_operator.clock import SystemClock
 from device_cert_operator.kube.client import Requests, load_configuration
 from device_cert_operator.kube.examine import FOR_CERT_MANAGER, NEEDED
@@ -27,6 +34,7 @@ from tests.support.operators import ROOT
 from tests.support.world import World
 
 Rows = dict[str, list[tuple[str, str]]]
+NOT_SERVED = "It is not served: kubectl apply --server-side -f crds/; if it stays so, kubectl describe crd says why."
 UNREADABLE = {  # the server cannot tell that the gateway is in another network
     "apiVersion": "devicecert.io/v1alpha1",
     "kind": "Device",
@@ -165,6 +173,8 @@ def test_a_right_that_is_missing_for_one_look_hides_no_other_finding(
     [(level, message)] = rows["Objects"]
     assert (level, message[:24]) == ("warning", "Could not be looked at: ")
     assert f'cannot list resource "devices" in API group "devicecert.io" in the namespace "{namespace}"' in message
+    for plural in ("devices", "devicecertificates", "certificateauthorities"):
+        assert rows[f"CRD {plural}"] == [("ok", "It is the one of this program.")], "everybody may read what is served"
     assert "Revisions" not in rows, "what was not listed is not called deleted"
 
 
@@ -215,10 +225,13 @@ async def test_older_newer_and_missing_definitions_are_told_apart(tmp_path: Path
     with planes.start() as plane:
         requests = Requests(await load_configuration(str(plane.kubeconfig)), SystemClock())
         patient = Patient(requests, Settings(), SystemClock().now())
+        login = await asyncio.to_thread(kubeconfig_of, plane, "default", "guest", tmp_path)
+        guest = replace(patient, requests=Requests(await load_configuration(str(login)), SystemClock()))
         try:
             assert await check_cert_manager(patient) == []
             missing = await check_definitions(patient)
             assert {one.level for one in missing} == {Level.PROBLEM}
+            assert await check_definitions(guest) == [replace(one, message=NOT_SERVED) for one in missing]
             await asyncio.to_thread(install_crds, plane)
             assert {one.level for one in await check_definitions(patient)} == {Level.OK}
             model, plural, short, columns = generate.KINDS[0]
@@ -229,13 +242,25 @@ async def test_older_newer_and_missing_definitions_are_told_apart(tmp_path: Path
             [first, *_] = await check_definitions(patient)
             assert first.level is Level.PROBLEM
             assert first.message.startswith("It is older than this program and drops status.served, status.served.")
+            await _until_told(guest, first)
             fields["status"]["properties"] |= {"served": served, "mood": {"type": "string", "maxLength": 9}}
             await asyncio.to_thread(_apply, plane, older)
             [first, *_] = await check_definitions(patient)
             assert first.level is Level.WARNING
             assert first.message == "It is newer than this program, which does not know status.mood."
+            await _until_told(guest, first)
         finally:
+            await guest.requests.close()
             await requests.close()
+
+
+async def _until_told(patient: Patient, told: Result) -> None:
+    """What the API server publishes of a CRD follows it after a moment."""
+    for _ in range(100):
+        if (await check_definitions(patient))[0] == told:
+            return
+        await asyncio.sleep(0.2)
+    assert (await check_definitions(patient))[0] == told
 
 
 def _apply(plane: ControlPlane, definition: dict) -> None:  # type: ignore[type-arg]
