@@ -20,8 +20,10 @@ from device_cert_operator.cli.checkup import (
     check_cert_manager,
     check_clock,
     check_definitions,
+    check_lease,
 )
 from device_cert_operator.clock import SystemClock
+from device_cert_operator.kube import client
 from device_cert_operator.kube.client import Requests, load_configuration
 from device_cert_operator.kube.examine import FOR_CERT_MANAGER, NEEDED
 from device_cert_operator.kube.lease import KubeLease
@@ -83,9 +85,28 @@ def test_a_good_cluster_is_well(control_plane: ControlPlane, namespace: str) -> 
     assert (code, errors) == (0, "")
     for plural in ("devices", "devicecertificates", "certificateauthorities"):
         assert rows[f"CRD {plural}"] == [("ok", "It is the one of this program.")]
-    assert rows["Rights"] == [("ok", "You may do all that the operator does.")]
+    told = "You may do all that the operator does. Of its own account --service-account NAMESPACE/NAME tells."
+    assert rows["Rights"] == [("ok", told)]
     assert rows["Clock"] == [("ok", "It agrees with the API server's.")]
-    assert rows["Lease"][0][0] == "ok"
+    [(level, message)] = rows["Lease"]
+    assert (level, message) == (
+        "warning",
+        "No Lease is named, so none was looked at: set DEVICECERT_LEASE_NAME and DEVICECERT_LEASE_NAMESPACE as the "
+        "Deployment does. An operator that is run by hand has none.",
+    )
+
+
+async def test_in_a_pod_that_names_no_lease_there_is_no_election(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "namespace").write_text("devices")
+    monkeypatch.setattr(client, "NAMESPACE_FILE", str(tmp_path / "namespace"))
+    patient = Patient(None, Settings(), SystemClock().now())  # type: ignore[arg-type]
+    result = await check_lease(patient, None)
+    assert (result.level, result.message) == (
+        Level.OK,
+        "No Lease is named (DEVICECERT_LEASE_NAME): there must be one replica only.",
+    )
 
 
 def test_an_account_without_rights_is_told_what_it_lacks(control_plane: ControlPlane, namespace: str) -> None:
@@ -102,6 +123,12 @@ def test_an_account_without_rights_is_told_what_it_lacks(control_plane: ControlP
     kubectl(control_plane, "-n", namespace, "create", "rolebinding", "operator", "--clusterrole=cluster-admin", bind)
     code, rows, _ = doctor(control_plane.kubeconfig, *account, NAMESPACES=namespace)
     assert (code, rows["Rights"][0][0]) == (0, "ok")
+    code, rows, _ = doctor(control_plane.kubeconfig, *account)
+    [(level, message)] = rows["Rights"]
+    assert (code, level) == (1, "problem")
+    assert message.endswith(
+        "All namespaces were asked about: where the operator watches some only, name them in DEVICECERT_NAMESPACES."
+    )
 
 
 def test_whether_cert_manager_may_be_asked_is_told_where_it_is(

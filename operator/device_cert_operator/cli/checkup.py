@@ -15,7 +15,7 @@ from device_cert_operator.core.situation import Situation
 from device_cert_operator.core.steps import Rest, State
 from device_cert_operator.errors import ClusterError, InvalidSpec, MissingReference, OperatorError
 from device_cert_operator.kube.cache import Cache
-from device_cert_operator.kube.client import Requests, own_namespace
+from device_cert_operator.kube.client import Requests, in_pod, own_namespace
 from device_cert_operator.kube.examine import (
     FOR_CERT_MANAGER,
     NEEDED,
@@ -117,8 +117,18 @@ async def check_rights(patient: Patient) -> Result:
     """Everything that the operator does is allowed where it watches."""
     if refused := await _refused_where_watched(patient, NEEDED):
         told = f"{_who(patient)} may not {_some(refused)}: compare the Role with that of the chart."
-        return Result("Rights", Level.PROBLEM, told)
-    return Result("Rights", Level.OK, f"{_who(patient)} may do all that the operator does.")
+        return Result("Rights", Level.PROBLEM, told + _asked_everywhere(patient.settings))
+    told = f"{_who(patient)} may do all that the operator does."
+    if patient.account is None and not in_pod():
+        told += " Of its own account --service-account NAMESPACE/NAME tells."
+    return Result("Rights", Level.OK, told)
+
+
+def _asked_everywhere(settings: Settings) -> str:
+    """In the operator's pod its settings are there; elsewhere they may have been forgotten."""
+    if settings.namespaces or in_pod():
+        return ""
+    return " All namespaces were asked about: where the operator watches some only, name them in DEVICECERT_NAMESPACES."
 
 
 async def check_lease_rights(patient: Patient) -> Result:
@@ -186,9 +196,15 @@ def lease_place(settings: Settings) -> str:
 
 async def check_lease(patient: Patient, store: KubeLease | None) -> Result:
     """Who holds it, and when it was renewed last, as the holder's clock had it. store: None without an election."""
-    if store is None:
+    if store is None and in_pod():
         told = "No Lease is named (DEVICECERT_LEASE_NAME): there must be one replica only."
         return Result("Lease", Level.OK, told)
+    if store is None:
+        told = (
+            "No Lease is named, so none was looked at: set DEVICECERT_LEASE_NAME and DEVICECERT_LEASE_NAMESPACE as the "
+            "Deployment does. An operator that is run by hand has none."
+        )
+        return Result("Lease", Level.WARNING, told)
     record = await store.read(timedelta(seconds=10))
     if record is None or not record.holder:
         return Result("Lease", Level.WARNING, "Nobody holds it: does the operator run?")
