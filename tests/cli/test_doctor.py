@@ -13,8 +13,17 @@ import pytest
 import yaml
 
 from device_cert_operator.api import generate
-from device_cert_operator.cli.checkup import Level, Patient, check_cert_manager, check_clock, check_definitions
+from device_cert_operator.cli.checkup import (
+    Level,
+    Patient,
+    Result,
+    check_cert_manager,
+    check_clock,
+    check_definitions,
+    check_lease,
+)
 from device_cert_operator.clock import SystemClock
+from device_cert_operator.kube import client
 from device_cert_operator.kube.client import Requests, load_configuration
 from device_cert_operator.kube.examine import FOR_CERT_MANAGER, NEEDED
 from device_cert_operator.kube.lease import KubeLease
@@ -22,11 +31,29 @@ from device_cert_operator.settings import Settings
 from local_control_plane import plane as planes
 from local_control_plane.plane import ControlPlane
 from tests.support import cert_manager
+from tests.support.account import install
+from tests.support.admin import admin
 from tests.support.control_plane import install_crds, kubectl
+from tests.support.helm import Helm
 from tests.support.operators import ROOT
 from tests.support.world import World
 
 Rows = dict[str, list[tuple[str, str]]]
+NOT_SERVED = "It is not served: kubectl apply --server-side -f crds/; if it stays so, kubectl describe crd says why."
+UNREADABLE = {  # the server cannot tell that the gateway is in another network
+    "apiVersion": "devicecert.io/v1alpha1",
+    "kind": "Device",
+    "metadata": {"name": "gate"},
+    "spec": {
+        "driver": "onvif",
+        "address": {
+            "host": "192.0.2.5",
+            "policy": "Enforce",
+            "enforce": {"prefixLength": 24, "gateway": "198.51.100.1"},
+        },
+        "credentialsSecretRef": {"name": "login"},
+    },
+}
 
 
 def doctor(kubeconfig: Path, *arguments: str, **settings: str) -> tuple[int, Rows, str]:
@@ -47,14 +74,56 @@ def doctor(kubeconfig: Path, *arguments: str, **settings: str) -> tuple[int, Row
     return done.returncode, rows, done.stderr
 
 
+def kubeconfig_of(plane: ControlPlane, namespace: str, account: str, folder: Path) -> Path:
+    """A new ServiceAccount's: it may do what everybody may, unless somebody binds it to a Role."""
+    kubectl(plane, "-n", namespace, "create", "serviceaccount", account)
+    token = kubectl(plane, "-n", namespace, "create", "token", account).strip()
+    kubeconfig = folder / f"{account}.kubeconfig"
+    planes.write_user_kubeconfig(plane, kubeconfig, token, namespace)
+    return kubeconfig
+
+
 def test_a_good_cluster_is_well(control_plane: ControlPlane, namespace: str) -> None:
     code, rows, errors = doctor(control_plane.kubeconfig, NAMESPACES=namespace)
     assert (code, errors) == (0, "")
     for plural in ("devices", "devicecertificates", "certificateauthorities"):
         assert rows[f"CRD {plural}"] == [("ok", "It is the one of this program.")]
-    assert rows["Rights"] == [("ok", "You may do all that the operator does.")]
+    told = "You may do all that the operator does. Of its own account --service-account NAMESPACE/NAME tells."
+    assert rows["Rights"] == [("ok", told)]
     assert rows["Clock"] == [("ok", "It agrees with the API server's.")]
-    assert rows["Lease"][0][0] == "ok"
+    [(level, message)] = rows["Lease"]
+    assert (level, message) == (
+        "warning",
+        "No Lease is named, so none was looked at: set DEVICECERT_LEASE_NAME and DEVICECERT_LEASE_NAMESPACE as the "
+        "Deployment does. An operator that is run by hand has none.",
+    )
+
+
+async def test_in_a_pod_that_names_no_lease_there_is_no_election(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "namespace").write_text("devices")
+    monkeypatch.setattr(client, "NAMESPACE_FILE", str(tmp_path / "namespace"))
+    patient = Patient(None, Settings(), SystemClock().now())  # type: ignore[arg-type]
+    result = await check_lease(patient, None)
+    assert (result.level, result.message) == (
+        Level.OK,
+        "No Lease is named (DEVICECERT_LEASE_NAME): there must be one replica only.",
+    )
+
+
+def test_in_the_pod_the_charts_account_sees_everything(
+    control_plane: ControlPlane, namespace: str, helm: Helm, tmp_path: Path
+) -> None:
+    release = install(helm, control_plane, tmp_path, f"{namespace}-release", (namespace,))
+    settings = {"NAMESPACES": namespace, "LEASE_NAME": release.name, "LEASE_NAMESPACE": release.namespace}
+    code, rows, errors = doctor(release.kubeconfig, **settings)
+    assert (code, errors) == (0, "")
+    warned = {check: told for check, results in rows.items() for level, told in results if level != "ok"}
+    warned.pop("cert-manager", None)  # where another test brought it: the chart grants that on request only
+    assert warned == {"Lease": "Nobody holds it: does the operator run?"}
+    assert {"CRD devices", "Rights", "Lease rights", "Revisions"} <= rows.keys()
+    admin(control_plane).delete("", "namespace", release.namespace)
 
 
 def test_an_account_without_rights_is_told_what_it_lacks(control_plane: ControlPlane, namespace: str) -> None:
@@ -71,6 +140,12 @@ def test_an_account_without_rights_is_told_what_it_lacks(control_plane: ControlP
     kubectl(control_plane, "-n", namespace, "create", "rolebinding", "operator", "--clusterrole=cluster-admin", bind)
     code, rows, _ = doctor(control_plane.kubeconfig, *account, NAMESPACES=namespace)
     assert (code, rows["Rights"][0][0]) == (0, "ok")
+    code, rows, _ = doctor(control_plane.kubeconfig, *account)
+    [(level, message)] = rows["Rights"]
+    assert (code, level) == (1, "problem")
+    assert message.endswith(
+        "All namespaces were asked about: where the operator watches some only, name them in DEVICECERT_NAMESPACES."
+    )
 
 
 def test_whether_cert_manager_may_be_asked_is_told_where_it_is(
@@ -129,8 +204,52 @@ async def test_a_device_is_reached_and_the_next_step_told_without_a_log_in(world
     assert (code, rows["Next"]) == (1, [("warning", "The operator would take the step Locate.")])
     assert (await world.get("dev", "gate"))["status"]["address"]["current"] == camera.spec.address
     assert len(camera.journal.entries) == entries
-    code, rows, errors = await asyncio.to_thread(doctor, world.plane.kubeconfig, f"{world.namespace}/none")
-    assert (code, rows, errors) == (2, {}, f"Error: There is no Device {world.namespace}/none.\n")
+
+
+def test_a_right_that_is_missing_for_one_look_hides_no_other_finding(
+    control_plane: ControlPlane, namespace: str, tmp_path: Path
+) -> None:
+    guest = kubeconfig_of(control_plane, namespace, "guest", tmp_path)
+    code, rows, errors = doctor(guest, f"{namespace}/gate", NAMESPACES=namespace)
+    assert (code, errors) == (1, "")
+    [(level, message)] = rows["Rights"]
+    assert (level, message[:50]) == ("problem", f"You may not get devicecert.io/devices in {namespace}"[:50])
+    [(level, message)] = rows["Objects"]
+    assert (level, message[:24]) == ("warning", "Could not be looked at: ")
+    assert f'cannot list resource "devices" in API group "devicecert.io" in the namespace "{namespace}"' in message
+    for plural in ("devices", "devicecertificates", "certificateauthorities"):
+        assert rows[f"CRD {plural}"] == [("ok", "It is the one of this program.")], "everybody may read what is served"
+    assert "Revisions" not in rows, "what was not listed is not called deleted"
+
+
+def test_rights_are_told_where_nobody_says_in_which_namespace_the_lease_is(
+    control_plane: ControlPlane, namespace: str, tmp_path: Path
+) -> None:
+    guest = kubeconfig_of(control_plane, namespace, "guest", tmp_path)
+    code, rows, _ = doctor(guest, NAMESPACES=namespace, LEASE_NAME="operator")
+    assert (code, rows["Rights"][0][0]) == (1, "problem")
+    [(level, message)] = rows["Lease"]
+    assert (level, "DEVICECERT_LEASE_NAMESPACE must say" in message) == ("warning", True)
+
+
+def test_a_device_that_is_not_there_or_cannot_be_read_is_a_problem_beside_the_others(
+    control_plane: ControlPlane, namespace: str
+) -> None:
+    code, rows, errors = doctor(control_plane.kubeconfig, f"{namespace}/none", NAMESPACES=namespace)
+    assert (code, errors, rows["Rights"][0][0]) == (1, "", "ok")
+    assert rows["Device"] == [("problem", f"There is no Device {namespace}/none.")]
+    code, rows, _ = doctor(control_plane.kubeconfig, f"{namespace}/none", NAMESPACES="default")
+    told = f"There is no Device {namespace}/none where the operator looks: DEVICECERT_NAMESPACES is default."
+    assert (code, rows["Device"]) == (1, [("problem", told)])
+    kubectl(control_plane, "-n", namespace, "apply", "-f", "-", given=yaml.safe_dump(UNREADABLE))
+    code, rows, errors = doctor(control_plane.kubeconfig, "gate", "-n", namespace, NAMESPACES=namespace)
+    assert (code, errors, rows["Rights"][0][0]) == (1, "", "ok")
+    [(level, message)] = rows["Device"]
+    assert (level, message) == (
+        "problem",
+        f"Device {namespace}/gate cannot be read: spec.address.enforce.gateway: "
+        "198.51.100.1 is no other address in the network 192.0.2.0/24.",
+    )
 
 
 async def test_revisions_of_a_deleted_certificate_are_listed(world: World) -> None:
@@ -150,10 +269,13 @@ async def test_older_newer_and_missing_definitions_are_told_apart(tmp_path: Path
     with planes.start() as plane:
         requests = Requests(await load_configuration(str(plane.kubeconfig)), SystemClock())
         patient = Patient(requests, Settings(), SystemClock().now())
+        login = await asyncio.to_thread(kubeconfig_of, plane, "default", "guest", tmp_path)
+        guest = replace(patient, requests=Requests(await load_configuration(str(login)), SystemClock()))
         try:
             assert await check_cert_manager(patient) == []
             missing = await check_definitions(patient)
             assert {one.level for one in missing} == {Level.PROBLEM}
+            assert await check_definitions(guest) == [replace(one, message=NOT_SERVED) for one in missing]
             await asyncio.to_thread(install_crds, plane)
             assert {one.level for one in await check_definitions(patient)} == {Level.OK}
             model, plural, short, columns = generate.KINDS[0]
@@ -164,13 +286,25 @@ async def test_older_newer_and_missing_definitions_are_told_apart(tmp_path: Path
             [first, *_] = await check_definitions(patient)
             assert first.level is Level.PROBLEM
             assert first.message.startswith("It is older than this program and drops status.served, status.served.")
+            await _until_told(guest, first)
             fields["status"]["properties"] |= {"served": served, "mood": {"type": "string", "maxLength": 9}}
             await asyncio.to_thread(_apply, plane, older)
             [first, *_] = await check_definitions(patient)
             assert first.level is Level.WARNING
             assert first.message == "It is newer than this program, which does not know status.mood."
+            await _until_told(guest, first)
         finally:
+            await guest.requests.close()
             await requests.close()
+
+
+async def _until_told(patient: Patient, told: Result) -> None:
+    """What the API server publishes of a CRD follows it after a moment."""
+    for _ in range(100):
+        if (await check_definitions(patient))[0] == told:
+            return
+        await asyncio.sleep(0.2)
+    assert (await check_definitions(patient))[0] == told
 
 
 def _apply(plane: ControlPlane, definition: dict) -> None:  # type: ignore[type-arg]

@@ -1,12 +1,16 @@
-"""docs/operate.md: what was saved is restored, and clients notice nothing."""
+"""docs/operate.md: doctor looks as the page says; what was saved is restored, and clients notice nothing."""
 
 from typing import Any
 
 from tests.support.authorities import authority, certificate
+from tests.support.helm import Helm, only
 from tests.support.howto import ROOT, Howto, blocks
+from tests.support.rights import NAME
 from tests.support.world import World
 
 PAGE = ROOT / "docs" / "operate.md"
+EVERYTHING_IN_PLACE = "Is everything in place?"
+RELEASE = "device-cert-operator"
 BACK_UP, RESTORE = "Back up", "Restore"
 COPY = {"secretName": "gate-tls"}
 
@@ -49,5 +53,36 @@ async def test_what_was_saved_is_restored_and_the_root_is_the_same(world: World)
     assert (gate.guard.refused, yard.guard.refused) == (0, 0)
 
 
+async def test_doctor_looks_from_a_workstation_for_the_operators_account(world: World) -> None:
+    howto = Howto(
+        world,
+        PAGE,
+        replacements={
+            "NAMESPACES=cameras": f"NAMESPACES={world.namespace}",
+            f"{RELEASE}/{RELEASE}": f"{world.namespace}/{NAME}",
+            f"LEASE_NAME={RELEASE}": f"LEASE_NAME={NAME}",
+            f"LEASE_NAMESPACE={RELEASE}": f"LEASE_NAMESPACE={world.namespace}",
+        },
+    )
+    told = await howto.follow(EVERYTHING_IN_PLACE)
+    who = f"ServiceAccount {world.namespace}/{NAME} may"
+    assert f"{who} do all that the operator does." in told
+    assert f"{who} make the Lease and hold it." in told
+    assert "Nobody holds it: does the operator run?" in told
+
+
+def test_doctor_is_asked_by_the_names_that_the_chart_gives(helm: Helm) -> None:
+    rendered = helm.objects({}, namespace=RELEASE, name=RELEASE)
+    deployment = only(rendered, "Deployment")["metadata"]["name"]
+    [container] = only(rendered, "Deployment")["spec"]["template"]["spec"]["containers"]
+    lease = {one["name"]: one.get("value") for one in container["env"]}["DEVICECERT_LEASE_NAME"]
+    account = only(rendered, "ServiceAccount")["metadata"]["name"]
+    [inside, *_] = [block.commands for block in blocks(PAGE, "text") if block.heading == EVERYTHING_IN_PLACE]
+    assert f"kubectl -n {RELEASE} exec deploy/{deployment} -- devicecert doctor" in inside
+    [outside] = [block.commands for block in blocks(PAGE) if block.heading == EVERYTHING_IN_PLACE]
+    assert f"DEVICECERT_LEASE_NAME={lease} DEVICECERT_LEASE_NAMESPACE={RELEASE}\n" in outside
+    assert f"devicecert doctor --service-account {RELEASE}/{account}" in outside
+
+
 def test_every_command_of_the_page_is_run() -> None:
-    assert {block.heading for block in blocks(PAGE)} == {BACK_UP, RESTORE}
+    assert {block.heading for block in blocks(PAGE)} == {EVERYTHING_IN_PLACE, BACK_UP, RESTORE}

@@ -4,16 +4,18 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import Any
 
 from device_cert_operator.api.convert_spec import parse_time
 from device_cert_operator.api.generate import KINDS, build_schema
+from device_cert_operator.api.v1alpha1.common import Model
 from device_cert_operator.core.decide import Plan, decide
 from device_cert_operator.core.model import NotServed, ObjectKey
 from device_cert_operator.core.situation import Situation
 from device_cert_operator.core.steps import Rest, State
-from device_cert_operator.errors import ClusterError, InvalidSpec, MissingReference
+from device_cert_operator.errors import ClusterError, InvalidSpec, MissingReference, OperatorError
 from device_cert_operator.kube.cache import Cache
-from device_cert_operator.kube.client import Requests, own_namespace
+from device_cert_operator.kube.client import Requests, in_pod, own_namespace
 from device_cert_operator.kube.examine import (
     FOR_CERT_MANAGER,
     NEEDED,
@@ -23,6 +25,7 @@ from device_cert_operator.kube.examine import (
     lease_rights,
     may,
     read_definition,
+    read_published_schema,
     schema_of,
 )
 from device_cert_operator.kube.lease import KubeLease
@@ -73,13 +76,24 @@ async def check_definitions(patient: Patient) -> list[Result]:
 async def _check_definition(patient: Patient, number: int) -> Result:
     model, plural, _, _ = KINDS[number]
     name = f"CRD {plural}"
-    found = await read_definition(patient.requests, plural)
+    try:
+        found = await read_definition(patient.requests, plural)
+    except ClusterError:  # as the operator's own account: what is published of them everybody may read
+        return _compare(name, model, await read_published_schema(patient.requests, model.__name__))
     if found is None:
         return Result(name, Level.PROBLEM, "It is not installed: kubectl apply --server-side -f crds/")
     conditions = (found.get("status") or {}).get("conditions") or ()
     if not any((one["type"], one["status"]) == ("Established", "True") for one in conditions):
         return Result(name, Level.PROBLEM, "It is not established: kubectl describe crd says why.")
-    ours, theirs = dict(fields_of(build_schema(model))), dict(fields_of(schema_of(found)))
+    return _compare(name, model, schema_of(found))
+
+
+def _compare(name: str, model: type[Model], schema: dict[str, Any] | None) -> Result:
+    """schema: what the API server goes by; None where it does not serve the kind."""
+    if schema is None:
+        told = "It is not served: kubectl apply --server-side -f crds/; if it stays so, kubectl describe crd says why."
+        return Result(name, Level.PROBLEM, told)
+    ours, theirs = dict(fields_of(build_schema(model))), dict(fields_of(schema))
     if missing := [path for path in ours if path not in theirs]:
         told = f"It is older than this program and drops {_some(missing)}: kubectl apply --server-side -f crds/"
         return Result(name, Level.PROBLEM, told)
@@ -101,14 +115,29 @@ def _some(names: list[str]) -> str:
 
 async def check_rights(patient: Patient) -> Result:
     """Everything that the operator does is allowed where it watches."""
-    settings = patient.settings
-    refused = await _refused_where_watched(patient, NEEDED)
-    if settings.lease_name:
-        refused += await _refused(patient, lease_rights(settings.lease_name), lease_place(settings))
-    if refused:
+    if refused := await _refused_where_watched(patient, NEEDED):
         told = f"{_who(patient)} may not {_some(refused)}: compare the Role with that of the chart."
-        return Result("Rights", Level.PROBLEM, told)
-    return Result("Rights", Level.OK, f"{_who(patient)} may do all that the operator does.")
+        return Result("Rights", Level.PROBLEM, told + _asked_everywhere(patient.settings))
+    told = f"{_who(patient)} may do all that the operator does."
+    if patient.account is None and not in_pod():
+        told += " Of its own account --service-account NAMESPACE/NAME tells."
+    return Result("Rights", Level.OK, told)
+
+
+def _asked_everywhere(settings: Settings) -> str:
+    """In the operator's pod its settings are there; elsewhere they may have been forgotten."""
+    if settings.namespaces or in_pod():
+        return ""
+    return " All namespaces were asked about: where the operator watches some only, name them in DEVICECERT_NAMESPACES."
+
+
+async def check_lease_rights(patient: Patient) -> Result:
+    """The Lease that is named can be made and held. Raises ClusterError when nobody says where it is."""
+    settings = patient.settings
+    if refused := await _refused(patient, lease_rights(settings.lease_name), lease_place(settings)):
+        told = f"{_who(patient)} may not {_some(refused)}: compare the Role with that of the chart."
+        return Result("Lease rights", Level.PROBLEM, told)
+    return Result("Lease rights", Level.OK, f"{_who(patient)} may make the Lease and hold it.")
 
 
 async def check_cert_manager(patient: Patient) -> list[Result]:
@@ -167,9 +196,15 @@ def lease_place(settings: Settings) -> str:
 
 async def check_lease(patient: Patient, store: KubeLease | None) -> Result:
     """Who holds it, and when it was renewed last, as the holder's clock had it. store: None without an election."""
-    if store is None:
+    if store is None and in_pod():
         told = "No Lease is named (DEVICECERT_LEASE_NAME): there must be one replica only."
         return Result("Lease", Level.OK, told)
+    if store is None:
+        told = (
+            "No Lease is named, so none was looked at: set DEVICECERT_LEASE_NAME and DEVICECERT_LEASE_NAMESPACE as the "
+            "Deployment does. An operator that is run by hand has none."
+        )
+        return Result("Lease", Level.WARNING, told)
     record = await store.read(timedelta(seconds=10))
     if record is None or not record.holder:
         return Result("Lease", Level.WARNING, "Nobody holds it: does the operator run?")
@@ -214,18 +249,25 @@ def check_orphans(cache: Cache) -> Iterator[Result]:
 # ------------------------------------------------------------------------------------------ one device
 
 
-async def check_device(key: ObjectKey, tools: Tools) -> Iterator[Result]:
-    """Shake hands and decide, as a pass would, without a log-in and without a step."""
+async def check_device(key: ObjectKey, tools: Tools) -> list[Result]:
+    """Shake hands and decide, as a pass would, without a log-in and without a step. Raises OperatorError."""
     view = tools.cache.device(key)
     if view is None:
-        raise MissingReference(f"There is no Device {key.namespace}/{key.name}.")
+        raise MissingReference(f"There is no Device {key.namespace}/{key.name}{_where_looked(key, tools.settings)}.")
     if view.desired is None:
         raise view.problem or InvalidSpec(f"{key} cannot be read.")
     memory = tools.memory.of(view.uid)
     memory.last_full_pass = memory.passes  # the routine log-in would hide what comes after it
     async with Visit(view, held_if_all_are(view.desired, tools.settings), tools) as visit:
         situation = await observe(visit)
-    return _tell(situation, decide(replace(situation, status=view.status)))
+    return list(_tell(situation, decide(replace(situation, status=view.status))))
+
+
+def _where_looked(key: ObjectKey, settings: Settings) -> str:
+    """Why it may be there all the same."""
+    if not settings.namespaces or key.namespace in settings.namespaces:
+        return ""
+    return f" where the operator looks: DEVICECERT_NAMESPACES is {','.join(settings.namespaces)}"
 
 
 def _tell(s: Situation, plan: Plan) -> Iterator[Result]:
@@ -245,6 +287,8 @@ def _tell(s: Situation, plan: Plan) -> Iterator[Result]:
             yield Result("Next", Level.WARNING, f"The operator would take the step {type(step).__name__}.")
 
 
-def as_far_as_possible(error: ClusterError, check: str) -> Result:
-    """A check that was refused is a result as well."""
-    return Result(check, Level.WARNING, f"It could not be looked at: {error.message}")
+def as_far_as_possible(error: OperatorError, check: str) -> Result:
+    """A check that was refused is a result as well, and an object that cannot be worked with a problem."""
+    if isinstance(error, ClusterError):
+        return Result(check, Level.WARNING, f"Could not be looked at: {error.message}")
+    return Result(check, Level.PROBLEM, error.message)

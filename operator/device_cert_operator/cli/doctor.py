@@ -19,6 +19,7 @@ from device_cert_operator.cli.checkup import (
     check_definitions,
     check_device,
     check_lease,
+    check_lease_rights,
     check_orphans,
     check_rights,
     lease_place,
@@ -26,8 +27,10 @@ from device_cert_operator.cli.checkup import (
 from device_cert_operator.cli.plain import coloured, printable
 from device_cert_operator.clock import SystemClock
 from device_cert_operator.core.model import ObjectKey
-from device_cert_operator.errors import ClusterError, MissingReference, NotFound, OperatorError
+from device_cert_operator.errors import NotFound, OperatorError
 from device_cert_operator.kube.lease import KubeLease
+from device_cert_operator.kube.relist import Lister
+from device_cert_operator.reconcile.tools import Tools
 from device_cert_operator.settings import Settings
 
 _MARKS = {Level.OK: ("✓", "green"), Level.WARNING: ("!", "yellow"), Level.PROBLEM: ("✗", "red")}
@@ -99,20 +102,25 @@ async def _examine(
         results = [check_clock(patient)]
         results += await _attempt("CRDs", lambda: check_definitions(patient))
         results += await _attempt("Rights", lambda: _one(check_rights(patient)))
+        if settings.lease_name:
+            results += await _attempt("Lease rights", lambda: _one(check_lease_rights(patient)))
         results += await _attempt("cert-manager", lambda: check_cert_manager(patient))
         results += await _attempt("Lease", lambda: _one(check_lease(patient, _store(patient))))
-        try:
-            await app.lister.fill()
-        except NotFound:
-            return results  # without CRDs there is nothing more to see
-        results += list(check_orphans(app.cache))
-        if key is not None:
-            results += list(await check_device(key, app.tools))
-        return results
-    except MissingReference as error:
-        raise ClusterError(error.message) from None
+        return results + await _attempt("Objects", lambda: _check_objects(app.lister, app.tools, key))
     finally:
         await app.close()
+
+
+async def _check_objects(lister: Lister, tools: Tools, key: ObjectKey | None) -> list[Result]:
+    """What is told of objects when all of them are known: what was not listed must not look deleted."""
+    try:
+        await lister.fill()
+    except NotFound:
+        return []  # without CRDs there is nothing more to see
+    results = list(check_orphans(tools.cache))
+    if key is not None:
+        results += await _attempt("Device", lambda: check_device(key, tools))
+    return results
 
 
 def _store(patient: Patient) -> KubeLease | None:
@@ -127,10 +135,10 @@ async def _one(result: Awaitable[Result]) -> list[Result]:
 
 
 async def _attempt(name: str, check: Callable[[], Awaitable[list[Result]]]) -> list[Result]:
-    """A right that is missing for one look does not hide the others."""
+    """A right that is missing for one look, or an object that cannot be read, does not hide the others."""
     try:
         return await check()
-    except ClusterError as error:
+    except OperatorError as error:
         return [as_far_as_possible(error, name)]
 
 

@@ -92,6 +92,11 @@ def own_namespace() -> str:
         raise ClusterError("This is no pod: DEVICECERT_LEASE_NAMESPACE must say where the Lease is.") from None
 
 
+def in_pod() -> bool:
+    """Whether this process runs in one, with a service account."""
+    return Path(NAMESPACE_FILE).is_file()
+
+
 class Requests:
     """One connection pool. Every call has a timeout; every failure is a ClusterError."""
 

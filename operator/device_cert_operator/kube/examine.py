@@ -11,6 +11,7 @@ from device_cert_operator.kube.views import Object
 
 DEFINITIONS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 REVIEWS = "/apis/authorization.k8s.io/v1"
+_EVERY_OBJECT_HAS = frozenset({"apiVersion", "kind", "metadata"})  # published in the API server's own words
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +59,20 @@ async def read_definition(requests: Requests, plural: str) -> Object | None:
         return None
 
 
+async def read_published_schema(requests: Requests, kind: str) -> dict[str, Any] | None:
+    """The schema of one of our kinds as the API server publishes it for everybody (OpenAPI v3); None: not served.
+
+    Raises ClusterError.
+    """
+    try:
+        found = await requests.call("GET", f"/openapi/v3/apis/{GROUP}/{VERSION}")
+    except NotFound:
+        return None
+    ours = {"group": GROUP, "version": VERSION, "kind": kind}
+    schemas = (found.get("components") or {}).get("schemas") or {}
+    return next((one for one in schemas.values() if ours in one.get("x-kubernetes-group-version-kind", ())), None)
+
+
 async def has_cert_manager(requests: Requests) -> bool:
     """Whether this cluster has CertificateRequests. Raises ClusterError."""
     try:
@@ -76,8 +91,10 @@ def schema_of(definition: Object) -> dict[str, Any]:
 
 
 def fields_of(schema: dict[str, Any], path: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
-    """(path, what is said of it without its children), in order."""
+    """(path, what is said of it without its children), in order; without what every object has."""
     for name, child in schema.get("properties", {}).items():
+        if not path and name in _EVERY_OBJECT_HAS:
+            continue
         where = f"{path}.{name}" if path else name
         own = {key: value for key, value in child.items() if key not in {"properties", "items"}}
         yield where, own
