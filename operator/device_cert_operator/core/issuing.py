@@ -18,18 +18,22 @@ from device_cert_operator.core.certificate_model import (
 )
 from device_cert_operator.core.conditions import find
 from device_cert_operator.core.model import (
+    CertManagerIssuer,
     KeySource,
     Names,
     ProvidedIssuer,
 )
 from device_cert_operator.core.requests import (
+    Answer,
     NotSigned,
+    Signed,
     csr_is_answered,
     makes_requests,
     signs_itself,
     why_csr_unfit,
     why_stale,
 )
+from device_cert_operator.core.schedule import is_worth_a_renewal
 from device_cert_operator.core.status import RequestStatus
 from device_cert_operator.core.steps import Rest, State
 from device_cert_operator.core.wanted import choose_key_type, input_hash, wanted_names, why_issue
@@ -117,7 +121,7 @@ def _next_for_request(s: CertificateSituation, why: tuple[Reason, str]) -> Certi
         return RecordCSR(replace(request, public_key_sha256=s.csr.facts.public_key_sha256))
     if signs_itself(s.desired):
         return IssueForCSR(why[0], why[1], request)
-    if (answer := s.answer) is None:
+    if (answer := _unless_it_brings_nothing(s, why[0])) is None:
         return Submit(request)
     if isinstance(answer, NotSigned):
         if answer.again:
@@ -127,6 +131,22 @@ def _next_for_request(s: CertificateSituation, why: tuple[Reason, str]) -> Certi
     if answer.problem is not None:
         return Rest(State.HELD, answer.problem.reason, answer.problem.message)
     return Publish(why[0], why[1], request, request.input_hash)
+
+
+def _unless_it_brings_nothing(s: CertificateSituation, reason: Reason) -> Answer | None:
+    """The answer; of a renewal that would be due again at once, that there is none: it has to be asked for again."""
+    answer, present = s.answer, s.wanted
+    if not isinstance(answer, Signed) or present is None or reason is not Reason.RENEWAL_DUE:
+        return answer
+    if is_worth_a_renewal(answer.facts.not_after, present.facts.not_after, s.now):
+        return answer
+    told = (
+        f"What came back is valid until {answer.facts.not_after:%Y-%m-%d %H:%M} UTC, hardly longer than what there is: "
+        "have it signed by a CA that lasts."
+    )
+    if isinstance(s.desired.issuer, CertManagerIssuer):
+        return NotSigned(Reason.REQUEST_FAILED, told, again=True)
+    return NotSigned(Reason.REPLACEMENT_NEEDED, told, final=True)
 
 
 def _is_counted(s: CertificateSituation, reason: Reason) -> bool:
