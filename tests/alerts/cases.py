@@ -93,6 +93,8 @@ SERVED_END, SERVED_RENEWAL = (
 CHECKED, INTERVAL = device("last_check_timestamp_seconds"), device("device_check_interval_seconds")
 ROOT_END, ROTATES = device("authority_not_after_timestamp_seconds"), device("authority_rotation_timestamp_seconds")
 PHASE_DUE = device("authority_rotation_phase_due_timestamp_seconds", phase="Switching")
+ISSUING_CA_END = device("issuing_ca_not_after_timestamp_seconds")
+OF_AUTHORITY, OF_SECRET = PLACE | {"kind": "CertificateAuthority"}, PLACE | {"kind": "Secret"}
 OF_CERTIFICATE, OF_DEVICE = PLACE | {"kind": "DeviceCertificate"}, PLACE | {"kind": "Device"}
 # ends after 600 minutes, to be renewed after 300: half of the window is over after 450
 ENDING = {END: "36000x1000", RENEWAL: "18000x1000"}
@@ -261,10 +263,20 @@ CASES: dict[str, tuple[Case, ...]] = {
         Case("paused", {UNREADY: "1x60", held("CertificateAuthority", "Paused"): "1x60"}, {30: []}),
     ),
     "AuthorityExpiring": (
-        Case("its last three months", LAST_DAYS, {59: [], 61: [PLACE]}),
+        Case("its last three months", LAST_DAYS, {59: [], 61: [OF_AUTHORITY]}),
         Case("it has years", {ROOT_END: "300000000x200"}, {150: []}),
         Case("its rotation is planned", LAST_DAYS | {ROTATES: "5000000x200"}, {150: []}),
-        Case("its rotation was planned and did not begin", LAST_DAYS | {ROTATES: "0x200"}, {61: [PLACE]}),
+        Case("its rotation was planned and did not begin", LAST_DAYS | {ROTATES: "0x200"}, {61: [OF_AUTHORITY]}),
+        Case("that of a caSecretRef", {ISSUING_CA_END: "7000000x200"}, {59: [], 61: [OF_SECRET]}),
+        Case("a caSecretRef has years", {ISSUING_CA_END: "300000000x200"}, {150: []}),
+        Case(
+            "a new CA was put into the Secret", {ISSUING_CA_END: "7000000x50 300000000x150"}, {49: [], 61: [], 150: []}
+        ),
+        Case(
+            "a Secret has the name of a CertificateAuthority",
+            LAST_DAYS | {ISSUING_CA_END: "7000000x200", PHASE_DUE: "5000000x200"},
+            {61: [OF_SECRET]},
+        ),
         Case("the operator restarts", {ROOT_END: "7000000x50 stale _x7 7000000x40 stale"}, {61: [], 95: []}),
         Case("renewal in progress: its rotation is under way", LAST_DAYS | {PHASE_DUE: "5000000x200"}, {150: []}),
         Case("paused", LAST_DAYS | {held("CertificateAuthority", "Paused"): "1x200"}, {150: []}),

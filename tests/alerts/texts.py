@@ -58,7 +58,7 @@ TEXTS: dict[str, tuple[str, str]] = {
         "cannot be read: kubectl -n cams describe dca gate says why. What the devices serve now stays until it ends.",
     ),
     "AuthorityExpiring": (
-        "The root of CertificateAuthority cams/gate ends soon",
+        "The CA of CertificateAuthority cams/gate ends soon",
         "In 80d 23h 25m 40s it ends, and no rotation is planned or under way. Clients have to learn to trust its "
         "successor before.",
     ),

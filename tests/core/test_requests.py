@@ -327,6 +327,47 @@ def test_a_failure_is_counted_once_and_the_same_csr_handed_in_again_later() -> N
     assert isinstance(told_failed(FAILED, Attempts(1, None)), NoteFailure), "the new try failed as well"
 
 
+def renewed(issuer: Any, lasts: timedelta) -> CertificateSituation:
+    """Fourteen days before its end: what was asked for in its place was signed, dated an hour back, for so long."""
+    s = look(wish(issuer), now=NOW + timedelta(days=75), authority=AuthorityState())
+    s = known(s, number=2)
+    s = replace(s, csr=replace(THERE, number=2), revisions=(replace(REVISION, input_hash=request_of(s).input_hash),))
+    return replace(s, answer=Signed(replace(LEAF, not_before=s.now - timedelta(hours=1), not_after=s.now + lasts)))
+
+
+@pytest.mark.parametrize("issuer", [EXTERNAL, CERT_MANAGER], ids=["external", "cert-manager"])
+@pytest.mark.parametrize("days", [90, 10], ids=["that lasts longer", "of a CA that signs for shorter times now"])
+def test_a_renewal_is_published(issuer: Any, days: int) -> None:
+    assert isinstance(decide_certificate(renewed(issuer, timedelta(days=days))).next, Publish)
+
+
+def test_one_that_brings_nothing_is_a_failure_of_cert_manager_s_issuer() -> None:
+    """Its own CA is about to end: each of its certificates would be due as soon as it is there."""
+    s = renewed(CERT_MANAGER, timedelta(minutes=20))
+    step = decide_certificate(s).next
+    assert isinstance(step, NoteFailure)
+    assert step.reason is Reason.REQUEST_FAILED
+    told = f"What came back is valid until {s.now + timedelta(minutes=20):%Y-%m-%d %H:%M} UTC and would have to be"
+    assert step.message.startswith(told)
+    assert s.status.request is not None
+    due = Attempts(1, s.now - timedelta(seconds=1))
+    assert told_failed(s, due) == Resubmit(s.status.request)
+
+
+def test_one_that_brings_nothing_is_given_back_to_whoever_signs_outside() -> None:
+    rest = plan_issue(renewed(EXTERNAL, timedelta(minutes=20)))
+    assert isinstance(rest, Rest)
+    assert (rest.state, rest.reason) == (State.HELD, Reason.REPLACEMENT_NEEDED)
+    assert rest.message.endswith("have it signed anew, by a CA that lasts.")
+
+
+@pytest.mark.parametrize("issuer", [EXTERNAL, CERT_MANAGER], ids=["external", "cert-manager"])
+def test_what_was_asked_for_is_published_however_long_it_lasts(issuer: Any) -> None:
+    s = renewed(issuer, timedelta(minutes=20))
+    s = replace(s, revisions=(replace(REVISION, input_hash="another-spec"),))
+    assert isinstance(decide_certificate(s).next, Publish)
+
+
 def test_an_issuer_that_may_not_be_asked_gets_no_request() -> None:
     denied = IssuanceDenied("Not in the list.", reason=Reason.CLUSTER_ISSUER_NOT_ALLOWED)
     s = look(wish(CERT_MANAGER), authority=AuthorityState(problem=denied))

@@ -1,7 +1,8 @@
 """What a scrape tells of the objects in the cache, and that nothing of them stays."""
 
+import base64
 import subprocess
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from device_cert_operator.metrics.families import FAMILIES
 from device_cert_operator.reasons import Reason
 from tests.alerts import rules
 from tests.api import manifests
+from tests.support import ca
 
 Object = dict[str, Any]
 NOON = datetime(2026, 6, 1, 12, tzinfo=UTC)
@@ -77,12 +79,12 @@ def certificate(*conditions: Object, **annotations: str) -> Object:
     return stored(manifests.certificate(), status, **annotations)
 
 
-def authority(**status: Any) -> Object:
+def authority(secret: str = "site-ca", **status: Any) -> Object:
     manifest = {
         "apiVersion": "devicecert.io/v1alpha1",
         "kind": "CertificateAuthority",
         "metadata": {"name": "site"},
-        "spec": ROOT,
+        "spec": ROOT | {"secretName": secret},
     }
     return stored(manifest, {"certificate": SERVED, **status})
 
@@ -232,6 +234,54 @@ def test_a_rotation_tells_its_phase_and_until_when_it_should_last() -> None:
     until = datetime(2026, 1, 31, tzinfo=UTC).timestamp()
     assert told["authority_rotation_phase_due_timestamp_seconds", ("Distributing",)] == until
     assert told["authority_rotation_timestamp_seconds", ()] == datetime(2026, 4, 1, tzinfo=UTC).timestamp()
+
+
+def ca_secret(*chain: ca.Pair, name: str = "root-ca", use: str = "ca") -> Object:
+    """tls.crt: the CA that signs first."""
+    meta = {
+        "name": name,
+        "namespace": "cams",
+        "uid": name,
+        "resourceVersion": "1",
+        "labels": {"devicecert.io/use": use},
+    }
+    crt = base64.b64encode(b"".join(one.cert_pem for one in chain)).decode()
+    return {"apiVersion": "v1", "kind": "Secret", "metadata": meta, "data": {"tls.crt": crt}}
+
+
+CA_ENDS = ca.NOW + timedelta(days=9)
+ROOT_CA = ca.root(until=CA_ENDS)
+BELOW = ca.root("Below", issuer=ROOT_CA, until=CA_ENDS + timedelta(days=9))
+
+
+@pytest.mark.parametrize(
+    ("objects", "end"),
+    [
+        ((certificate(), ca_secret(ROOT_CA)), CA_ENDS),
+        ((certificate(), ca_secret(BELOW, ROOT_CA)), CA_ENDS),
+        ((certificate(), ca_secret(BELOW)), CA_ENDS + timedelta(days=9)),
+        ((certificate(), ca_secret(BELOW, ca.root("Another", until=CA_ENDS))), CA_ENDS + timedelta(days=9)),
+        ((certificate(), ca_secret(ROOT_CA, use="certificate")), None),
+        ((certificate(), ca_secret()), None),
+        ((certificate(),), None),
+        ((ca_secret(ROOT_CA),), None),
+        ((certificate(paused="true"), ca_secret(ROOT_CA)), None),
+        ((certificate(), ca_secret(ROOT_CA), authority()), CA_ENDS),
+        ((certificate(), ca_secret(ROOT_CA), authority(secret="root-ca")), None),
+    ],
+    ids=[
+        *("root", "with its root above", "root elsewhere", "beside another", "for something else", "empty", "absent"),
+        *("nobody's", "paused", "beside an authority", "of an authority"),
+    ],
+)
+def test_the_end_of_a_ca_is_told_of_the_secret_from_which_certificates_are_issued(
+    objects: tuple[Object, ...], end: datetime | None
+) -> None:
+    scraped = Scraped(*objects)
+    [*told] = [
+        value for (name, _), value in scraped.series().items() if name == "issuing_ca_not_after_timestamp_seconds"
+    ]
+    assert told == ([end.timestamp()] if end else [])
 
 
 def test_another_certificate_of_the_same_name_is_not_the_one_that_holds_the_device() -> None:

@@ -181,6 +181,31 @@ async def test_a_certificate_is_renewed_in_time_while_the_old_one_serves(world: 
     assert await world.trusted(camera.address, manager.ca.root)
 
 
+async def test_an_issuer_whose_renewals_end_with_what_there_is_is_not_asked_without_end(
+    world: World, manager: CertManager
+) -> None:
+    """Its own CA is about to end: what it signs is due for renewal at once."""
+    camera = await begin(world)
+    await manager.issue("gate-r1", days=1)
+    await world.ready("gate")
+    first = camera.served_fingerprint
+    world.clock.forward(timedelta(hours=20))
+    world.look_again()
+    await manager.issue("gate-r2", days=1)
+    told = await world.until("dcert", "gate", "Issued", "False", "RequestFailed")
+    assert "would have to be renewed at once" in told["message"]
+    await world.ready("gate")
+    assert camera.served_fingerprint == first
+    refused = (await manager.requests())[-1]["metadata"]
+    assert refused["name"] == "gate-r2"
+    world.clock.forward(timedelta(minutes=10))
+    world.look_again()
+    await manager.wait_for("gate-r2", but=refused["uid"])
+    await manager.issue("gate-r2", days=30)
+    await world.holds(lambda: camera.served_fingerprint != first)
+    await world.ready("gate")
+
+
 async def test_a_device_that_moved_gets_a_certificate_for_its_new_address(world: World, manager: CertManager) -> None:
     camera = await begin(world)
     await manager.issue("gate-r1")

@@ -191,6 +191,40 @@ async def test_a_certificate_is_renewed_in_time_without_anybody_noticing(world: 
     assert secrets.split() == ["secret/gate-r2"], "the old revision goes when nobody needs it"
 
 
+@pytest.mark.parametrize(
+    ("days", "begins", "then", "wish"),
+    [
+        (1, timedelta(hours=23, minutes=35), timedelta(minutes=20), {}),
+        (20, timedelta(0), timedelta(days=15), {"renewBefore": "720h"}),
+    ],
+    ids=["25 minutes are left", "renewBefore is longer than it lasts"],
+)
+async def test_under_a_ca_that_ends_as_well_a_certificate_is_issued_once(
+    world: World, days: int, begins: timedelta, then: timedelta, wish: dict[str, str]
+) -> None:
+    world.clock.forward(begins)
+    camera = await world.camera("gate")
+    await world.credentials()
+    await world.authority(days=days)
+    await world.apply(world.device("gate"), world.certificate("gate", **wish))
+    await world.start_operator()
+    await world.ready("gate")
+    first = camera.served_fingerprint
+    world.clock.forward(then)
+    for _ in range(3):
+        world.look_again()
+        await world.more_passes("DeviceCertificate", 1)
+    told = await world.until("dcert", "gate", "Issued", "True", "AuthorityExpiresSoon")
+    assert "make a new CA" in told["message"]
+    await world.ready("gate")
+    assert camera.served_fingerprint == first
+    secrets = await world.kubectl("get", "secrets", "-l", "devicecert.io/use=revision", "-o", "name")
+    assert secrets.split() == ["secret/gate-r1"]
+    await world.authority()
+    await world.holds(lambda: camera.served_fingerprint != first)
+    await world.ready("gate")
+
+
 async def test_https_is_switched_on_over_http_where_that_is_allowed(world: World) -> None:
     camera = await world.camera("gate", https_enabled=False)
     await world.credentials()

@@ -26,6 +26,7 @@ async def test_metrics_follow_the_objects_and_vanish_with_them(world: World) -> 
     assert f"devicecert_device_secure{place} 1.0" in text
     assert f"devicecert_device_reachable{place} 1.0" in text
     assert f"devicecert_served_certificate_not_after_timestamp_seconds{place}" in text
+    assert f'devicecert_issuing_ca_not_after_timestamp_seconds{{name="root",namespace="{world.namespace}"}}' in text
     assert 'devicecert_device_operations_total{driver="onvif",operation="install",result="ok"} 1.0' in text
     assert "devicecert_leader 1.0" in text
     assert camera.spec.password not in text

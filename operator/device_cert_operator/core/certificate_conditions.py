@@ -3,11 +3,11 @@
 from device_cert_operator.core.certificate_model import CertificatePlan, CertificateSituation
 from device_cert_operator.core.conditions import Claim, no, summary, unknown, yes
 from device_cert_operator.core.issuing import plan_issue
-from device_cert_operator.core.profile import remarks_on_dates
+from device_cert_operator.core.profile import how_to_go_on, remarks_on_dates
 from device_cert_operator.core.requests import NotSigned, Signed
 from device_cert_operator.core.status import MemberStatus
 from device_cert_operator.core.steps import Rest, State
-from device_cert_operator.core.wanted import why_issue
+from device_cert_operator.core.wanted import renewal_at, why_issue
 from device_cert_operator.errors import ClusterError, OperatorError
 from device_cert_operator.reasons import Reason
 
@@ -57,12 +57,15 @@ def _issued(s: CertificateSituation, plan: CertificatePlan, failure: OperatorErr
         return no("Issued", Reason.WORKING, "The first certificate is being issued.")
     if failure is not None and not isinstance(failure, ClusterError):
         return no("Issued", failure.reason, failure.message)  # of what follows an issue: the copy in `secretName`
-    ends = s.authority.not_after
+    reason, ends = Reason.ISSUED, s.authority.not_after
     remarks = (*s.authority.warnings, *(remarks_on_dates(s.desired, ends, s.now) if ends else ()))
     told = " ".join(message for _, message in remarks)
     if s.authority.problem is not None:
         told = f"No other could be issued now: {s.authority.problem.message}"
-    return yes("Issued", Reason.ISSUED, f"Revision {s.wanted.number} is issued. {told}".strip())
+    elif ends is not None and why is None and s.now >= renewal_at(s.desired, s.wanted.facts):
+        reason = Reason.AUTHORITY_EXPIRES_SOON
+        told = f"A renewal would not last longer. {how_to_go_on(s.desired, ends)}"
+    return yes("Issued", reason, f"Revision {s.wanted.number} is issued. {told}".strip())
 
 
 def _installed(s: CertificateSituation, plan: CertificatePlan) -> Claim:

@@ -18,12 +18,15 @@ from device_cert_operator.core.certificate_model import (
 )
 from device_cert_operator.core.conditions import find
 from device_cert_operator.core.model import (
+    CertManagerIssuer,
     KeySource,
     Names,
     ProvidedIssuer,
 )
 from device_cert_operator.core.requests import (
+    Answer,
     NotSigned,
+    Signed,
     csr_is_answered,
     makes_requests,
     signs_itself,
@@ -32,7 +35,7 @@ from device_cert_operator.core.requests import (
 )
 from device_cert_operator.core.status import RequestStatus
 from device_cert_operator.core.steps import Rest, State
-from device_cert_operator.core.wanted import choose_key_type, input_hash, wanted_names, why_issue
+from device_cert_operator.core.wanted import choose_key_type, input_hash, renewal_at, wanted_names, why_issue
 from device_cert_operator.reasons import Reason
 
 
@@ -117,7 +120,7 @@ def _next_for_request(s: CertificateSituation, why: tuple[Reason, str]) -> Certi
         return RecordCSR(replace(request, public_key_sha256=s.csr.facts.public_key_sha256))
     if signs_itself(s.desired):
         return IssueForCSR(why[0], why[1], request)
-    if (answer := s.answer) is None:
+    if (answer := _unless_it_brings_nothing(s, why[0])) is None:
         return Submit(request)
     if isinstance(answer, NotSigned):
         if answer.again:
@@ -127,6 +130,22 @@ def _next_for_request(s: CertificateSituation, why: tuple[Reason, str]) -> Certi
     if answer.problem is not None:
         return Rest(State.HELD, answer.problem.reason, answer.problem.message)
     return Publish(why[0], why[1], request, request.input_hash)
+
+
+def _unless_it_brings_nothing(s: CertificateSituation, reason: Reason) -> Answer | None:
+    """The answer; of a renewal that would be due again at once, that there is none: it has to be asked for again."""
+    answer = s.answer
+    if not isinstance(answer, Signed) or reason is not Reason.RENEWAL_DUE:
+        return answer
+    if s.now < renewal_at(s.desired, answer.facts):
+        return answer
+    told = (
+        f"What came back is valid until {answer.facts.not_after:%Y-%m-%d %H:%M} UTC and would have to be renewed at "
+        "once: have it signed anew, by a CA that lasts."
+    )
+    if isinstance(s.desired.issuer, CertManagerIssuer):
+        return NotSigned(Reason.REQUEST_FAILED, told, again=True)
+    return NotSigned(Reason.REPLACEMENT_NEEDED, told, final=True)
 
 
 def _is_counted(s: CertificateSituation, reason: Reason) -> bool:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
 
 from device_cert_operator.core.model import (
+    AuthorityIssuer,
     CASecretIssuer,
     CertificateFacts,
     DesiredCertificate,
@@ -104,7 +105,7 @@ def plan_leaf(
     """
     _check_names(names)
     _check_permitted(names, ca)
-    not_after = min(now + desired.duration, ca.not_after).replace(microsecond=0)
+    not_after = end_of_leaf(desired, ca.not_after, now)
     if not_after <= now:
         raise IssuanceDenied(f"CA {ca.subject} expired: put a new CA into its Secret.", reason=Reason.CA_EXPIRED)
     return LeafProfile(
@@ -115,6 +116,11 @@ def plan_leaf(
         key_encipherment=key_type.startswith("RSA"),
         warnings=remarks_on_dates(desired, ca.not_after, now),
     )
+
+
+def end_of_leaf(desired: DesiredCertificate, ca_ends: datetime, now: datetime) -> datetime:
+    """Until when a certificate is valid that is issued now: never longer than its CA."""
+    return min(now + desired.duration, ca_ends).replace(microsecond=0)
 
 
 def csr_subject(asked: SubjectFields, names: Names) -> tuple[tuple[str, str], ...]:
@@ -134,12 +140,16 @@ def remarks_on_dates(desired: DesiredCertificate, ca_ends: datetime, now: dateti
         )
     before = effective_renew_before(desired.duration, desired.renew_before, desired.renew_before_percentage)
     if isinstance(desired.issuer, CASecretIssuer) and ca_ends - now < 2 * before:
-        soon = (
-            f"The CA is valid until {ca_ends:%Y-%m-%d %H:%M} UTC and no certificate outlives it: make a new CA, have "
-            "the clients trust it, then put it into the Secret."
-        )
-        remarks.append((Reason.AUTHORITY_EXPIRES_SOON, soon))
+        remarks.append((Reason.AUTHORITY_EXPIRES_SOON, how_to_go_on(desired, ca_ends)))
     return tuple(remarks)
+
+
+def how_to_go_on(desired: DesiredCertificate, ca_ends: datetime) -> str:
+    """The sentence for AuthorityExpiresSoon."""
+    following = "make a new CA, have the clients trust it, then put it into the Secret"
+    if isinstance(desired.issuer, AuthorityIssuer):
+        following = f"rotate CertificateAuthority {desired.issuer.name}"
+    return f"The CA is valid until {ca_ends:%Y-%m-%d %H:%M} UTC and no certificate outlives it: {following}."
 
 
 # ------------------------------------------------------------------------------------------------ names

@@ -73,3 +73,11 @@ def renewal_time(not_before: datetime, not_after: datetime, renew_before: timede
     """When to renew: up to a tenth of `renew_before` earlier by jitter, so that a fleet is not renewed at once."""
     jitter = renew_before / 10 * fraction_of(uid, "renewal")
     return max(not_after - renew_before - jitter, not_before)
+
+
+def is_worth_a_renewal(until: datetime, not_after: datetime, now: datetime) -> bool:
+    """Whether a certificate until then lasts a quarter longer than one until `not_after`.
+
+    What brings less, as under a CA that ends as well, is due again as soon as it is made: renewals would have no end.
+    """
+    return until - now > (not_after - now) * 1.25

@@ -9,6 +9,7 @@ from device_cert_operator.core.allowed import why_not_allowed
 from device_cert_operator.core.certificate_model import CertificateSituation, Member
 from device_cert_operator.core.installation import key_type_of
 from device_cert_operator.core.model import (
+    CertificateFacts,
     CertManagerIssuer,
     DesiredCertificate,
     ExternalIssuer,
@@ -20,10 +21,16 @@ from device_cert_operator.core.model import (
     Revision,
     names_of,
 )
+from device_cert_operator.core.profile import end_of_leaf
 from device_cert_operator.core.requests import (
     Signed,
 )
-from device_cert_operator.core.schedule import effective_renew_before, fraction_of, renewal_time
+from device_cert_operator.core.schedule import (
+    effective_renew_before,
+    fraction_of,
+    is_worth_a_renewal,
+    renewal_time,
+)
 from device_cert_operator.reasons import Reason
 
 
@@ -102,7 +109,7 @@ def why_issue(s: CertificateSituation) -> tuple[Reason, str] | None:
         return Reason.SPEC_CHANGED, "The spec changed, or a renewal was asked for."
     if (unfit := _unfit_device(s, revision)) is not None:
         return Reason.KEY_DOES_NOT_FIT, f"Device {unfit} takes no {key_type_of(revision)} keys."
-    if s.now >= renewal_at(s.desired, revision):
+    if is_due(s, revision):
         return Reason.RENEWAL_DUE, "The certificate is due for renewal."
     return None
 
@@ -149,13 +156,21 @@ def _another_is_provided(s: CertificateSituation, revision: Revision) -> bool:
     )
 
 
-def renewal_at(desired: DesiredCertificate, revision: Revision) -> datetime:
-    """When this revision is renewed."""
-    facts = revision.facts
+def renewal_at(desired: DesiredCertificate, facts: CertificateFacts) -> datetime:
+    """When a certificate is renewed."""
     before = effective_renew_before(
         facts.not_after - facts.not_before, desired.renew_before, desired.renew_before_percentage
     )
     return renewal_time(facts.not_before, facts.not_after, before, desired.uid)
+
+
+def is_due(s: CertificateSituation, revision: Revision) -> bool:
+    """Its renewal is due. Under a CA of ours that ends too soon for another to last longer, it is the last one."""
+    if s.now < renewal_at(s.desired, revision.facts):
+        return False
+    ca_ends = s.authority.not_after
+    until = end_of_leaf(s.desired, ca_ends, s.now) if ca_ends is not None else None
+    return until is None or is_worth_a_renewal(until, revision.facts.not_after, s.now)
 
 
 def _unfit_device(s: CertificateSituation, revision: Revision) -> str | None:

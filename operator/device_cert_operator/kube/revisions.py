@@ -4,6 +4,7 @@ import base64
 import hashlib
 import json
 import secrets
+from datetime import datetime
 from functools import lru_cache
 from typing import Any
 
@@ -20,6 +21,7 @@ from device_cert_operator.kube.views import (
     Object,
     SecretView,
 )
+from device_cert_operator.pki.authority import lasts_until
 from device_cert_operator.pki.facts import fingerprint, pem_to_ders, read_facts
 
 REVISION_TYPE = "devicecert.io/revision"
@@ -43,7 +45,15 @@ def secret_view(obj: Object, kind: str) -> SecretView:
         fingerprint(certificates[0]) if certificates else None,
         read_revision(obj, certificates, notes) if use == "revision" and certificates else None,
         _digest(obj, kind, use),
+        _ca_ends_at(certificates) if use == "ca" and certificates else None,
     )
+
+
+def _ca_ends_at(certificates: tuple[bytes, ...]) -> datetime | None:
+    try:
+        return lasts_until(certificates)
+    except OperatorError:
+        return None
 
 
 def content_digest(obj: Object) -> str:

@@ -86,6 +86,7 @@ class SecretView:
     """A labelled Secret, or ConfigMap, without its data. fingerprint: of tls.crt, where it holds one.
 
     digest: of everything in a ConfigMap of ours, or in what people put there for us, so that an edit is noticed.
+    ca_ends_at: until when the CA in it can sign, where it holds one.
     """
 
     kind: str
@@ -98,6 +99,7 @@ class SecretView:
     fingerprint: str | None = None
     revision: Revision | None = None
     digest: str | None = field(default=None, repr=False)
+    ca_ends_at: datetime | None = None
 
     @property
     def number(self) -> int:

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 
 from device_cert_operator.core.conditions import status_of
 from device_cert_operator.core.device_conditions import UNDER_WAY
-from device_cert_operator.core.model import Management, ObjectKey
+from device_cert_operator.core.model import CASecretIssuer, Management, ObjectKey
 from device_cert_operator.kube.cache import Cache
 from device_cert_operator.kube.views import AuthorityView, CertificateView, DeviceView, View
 from device_cert_operator.metrics import families
@@ -52,6 +52,7 @@ class FromCache:
             self._certificate(sheet, certificate)
         for authority in self._cache.all_authorities():
             self._authority(sheet, authority)
+        self._ca_secrets(sheet)
         return sheet.text()
 
     def _device(self, sheet: "_Sheet", view: DeviceView) -> None:
@@ -112,6 +113,22 @@ class FromCache:
         _problems(sheet, view)
         _held(sheet, view, Reason.PAUSED if self._paused(view) else None)
 
+    def _ca_secrets(self, sheet: "_Sheet") -> None:
+        """Each once, however many certificates are issued from it: all of those would end together."""
+        named = {
+            (one.key.namespace, one.desired.issuer.secret)
+            for one in self._cache.all_certificates()
+            if one.desired is not None and isinstance(one.desired.issuer, CASecretIssuer) and not self._paused(one)
+        }
+        told = {
+            (one.key.namespace, one.desired.secret_name)
+            for one in self._cache.all_authorities()
+            if one.desired is not None
+        }
+        for namespace, name in sorted(named - told):
+            if (secret := self._cache.secret(namespace, name)) is not None:
+                sheet.add(families.ISSUING_CA_END, _labels(namespace, name), secret.ca_ends_at)
+
 
 class _Sheet:
     """The gauges of one scrape. A value of None is left out; times are seconds since 1970."""
@@ -144,7 +161,11 @@ class _Sheet:
 
 def _place(view: View) -> str:
     """An object's name needs no escape: the API server takes no other (RFC 1123, section 2.1)."""
-    return f'name="{view.key.name}",namespace="{view.key.namespace}"'
+    return _labels(view.key.namespace, view.key.name)
+
+
+def _labels(namespace: str, name: str) -> str:
+    return f'name="{name}",namespace="{namespace}"'
 
 
 def _observed(view: CertificateView) -> Reason | None:

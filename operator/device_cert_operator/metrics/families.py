@@ -19,6 +19,7 @@ class Per(StrEnum):
     CERTIFICATE = "one a DeviceCertificate"
     CERTIFICATE_STATUS = "three a DeviceCertificate"
     AUTHORITY = "one a CertificateAuthority"
+    NAMED_CA = "one a Secret that a `caSecretRef` names"
     CONDITION = "one a condition that is False: none for an object that is well"
     HELD = "one an object that is held: usually none"
     KIND = "one a kind: 3"
@@ -95,6 +96,12 @@ CERTIFICATE_READY = _gauge(
     (*NAMED, "condition"),
 )
 AUTHORITY_END = _gauge("authority_not_after_timestamp_seconds", "End of the root.", Per.AUTHORITY)
+ISSUING_CA_END = _gauge(
+    "issuing_ca_not_after_timestamp_seconds",
+    "End of the CA in a Secret that a DeviceCertificate names, or of one above it in there. Absent where all of those "
+    "are paused, and for the Secret of a CertificateAuthority.",
+    Per.NAMED_CA,
+)
 AUTHORITY_ROTATES = _gauge(
     "authority_rotation_timestamp_seconds",
     "When the root is replaced by itself. Absent where spec.rotation.before is not set.",
@@ -122,7 +129,7 @@ HELD = _gauge(
 FAMILIES = (
     *(SECURE, REACHABLE, CLOCK_OFFSET, SERVED_END, SERVED_RENEWAL, CHECKED, INTERVAL),
     *(CERTIFICATE_START, CERTIFICATE_END, CERTIFICATE_RENEWAL, CERTIFICATE_READY),
-    *(AUTHORITY_END, AUTHORITY_ROTATES, ROTATION_DUE),
+    *(AUTHORITY_END, AUTHORITY_ROTATES, ROTATION_DUE, ISSUING_CA_END),
     *(PROBLEM, HELD),
     *(RECONCILES, RECONCILE_SECONDS, OPERATIONS, OPERATION_SECONDS, QUEUE_DEPTH, QUEUE_OLDEST),
     *(LEADER, BUILD),

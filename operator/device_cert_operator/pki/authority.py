@@ -81,6 +81,11 @@ def read_authority(name: str, cert_pem: bytes | None, key_pem: bytes | None, now
     return Authority(path, chain, _key(name, key_pem, sent, path[0]), tuple(_warnings(name, path)))
 
 
+def lasts_until(sent: tuple[bytes, ...]) -> datetime:
+    """Until when the CA of a Secret can sign: the first certificate and those above it. Raises ProtocolViolation."""
+    return AuthorityFacts(tuple(read_facts(der) for der in _chain(sent))).not_after
+
+
 def _chain(sent: tuple[bytes, ...]) -> tuple[bytes, ...]:
     """From the first certificate upwards, by signature; a rotation may have left others in the file."""
     chain = [sent[0]]

@@ -166,7 +166,7 @@ async def _report(this: Round, s: CertificateSituation, plan: CertificatePlan) -
         effective=effective,
         issuer_name=issuer_name(this.desired),
         members=plan.members,
-        renewal_at=renewal_at(this.desired, wanted) if wanted else None,
+        renewal_at=renewal_at(this.desired, wanted.facts) if wanted else None,
         conditions=merge(before.conditions, certificate_claims(s, plan, this.failure), this.desired.generation, s.now),
     )
     await _write(this, status)
