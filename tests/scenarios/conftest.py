@@ -8,7 +8,7 @@ import pytest
 from local_control_plane.plane import ControlPlane
 from tests.support.helm import Helm
 from tests.support.rights import Chart
-from tests.support.world import World
+from tests.support.world import World, WorldOn
 
 
 @pytest.fixture(scope="session")
@@ -23,3 +23,9 @@ async def world(control_plane: ControlPlane, namespace: str, chart: Chart, tmp_p
         yield made
     if chart.cluster_wide:  # the next story's operator sees every namespace
         await made.kubectl("delete", "dev,dcert,dca", "--all")
+
+
+@pytest.fixture
+def world_on(chart: Chart, tmp_path: Path) -> WorldOn:
+    """The same on a plane of the test's own."""
+    return lambda plane: chart.admit(plane, "default", tmp_path).world(plane, "default")

@@ -18,7 +18,7 @@ from tests.support.cert_manager import CertManager
 from tests.support.control_plane import install_crds
 from tests.support.crash import Crash, first_of_each
 from tests.support.outside_ca import OutsideCA
-from tests.support.world import World
+from tests.support.world import World, WorldOn
 
 ISSUER = {"certManagerRef": {"name": "site-issuer"}}
 BY_DEVICE = {"privateKey": {"source": "Device"}}
@@ -259,10 +259,10 @@ async def test_a_request_that_somebody_deleted_is_made_again(world: World, manag
     assert second["spec"] == first["spec"]
 
 
-async def test_cert_manager_may_come_later(tmp_path: Path) -> None:
+async def test_cert_manager_may_come_later(tmp_path: Path, world_on: WorldOn) -> None:
     with planes.start() as plane:
         install_crds(plane)
-        async with World(plane, "default") as world:
+        async with world_on(plane) as world:
             manager = CertManager(world, OutsideCA(world.folder / "outside"))
             await begin(world)
             told = await world.until("dcert", "gate", "Issued", "False", "CertManagerMissing")

@@ -26,7 +26,7 @@ from tests.support.clock import ShiftedClock
 from tests.support.control_plane import install_crds
 from tests.support.figures import Figure
 from tests.support.operators import LASTS, LEASE, Operators
-from tests.support.world import World
+from tests.support.world import World, WorldOn
 
 ASSIGNMENT = "ReplaceServerCertificateAssignment"
 UPLOAD = "UploadCertificateWithPrivateKeyInPKCS12"
@@ -135,11 +135,11 @@ async def test_a_leader_that_is_told_to_end_hands_over_at_once(world: World, fig
     ],
 )
 async def test_nobody_acts_without_the_api_server_and_one_does_afterwards(
-    goes: Callable[[ControlPlane], None], comes_back: Callable[[ControlPlane], None]
+    goes: Callable[[ControlPlane], None], comes_back: Callable[[ControlPlane], None], world_on: WorldOn
 ) -> None:
     with planes.start() as plane:
         install_crds(plane)
-        async with World(plane, "default") as world, operators(world, "a", "b") as replicas:
+        async with world_on(plane) as world, operators(world, "a", "b") as replicas:
             [camera] = await fleet(world, 1)
             await world.ready("c1", within=40)
             await asyncio.to_thread(goes, plane)

@@ -16,7 +16,8 @@ from local_control_plane import plane as planes
 from local_control_plane.plane import ControlPlane
 from tests.support import authorities
 from tests.support.control_plane import established, kubectl
-from tests.support.world import World
+from tests.support.rights import NAME
+from tests.support.world import World, WorldOn
 
 
 async def test_an_operator_that_is_told_to_end_finishes_the_step_and_begins_no_other(
@@ -58,14 +59,14 @@ async def test_an_operator_that_is_told_to_end_finishes_the_step_and_begins_no_o
     assert camera.journal.overlaps == 0
 
 
-async def test_an_operator_ends_in_time_while_the_api_server_hangs_and_a_device_is_away() -> None:
+async def test_an_operator_ends_in_time_while_the_api_server_hangs_and_a_device_is_away(world_on: WorldOn) -> None:
     with planes.start() as plane:
         _install_definitions(plane)
-        async with World(plane, "default") as world:
+        async with world_on(plane) as world:
             camera = await world.one_camera(connection={"timeout": "60s"})
             await world.stop_operator()
             within = Settings().shutdown_within
-            await world.start_operator(shutdown_within=within, lease_name="x", lease_namespace="default")
+            await world.start_operator(shutdown_within=within, lease_name=NAME, lease_namespace="default")
             await world.holds(lambda: world.app is not None and world.app.leadership.leading)
             await asyncio.to_thread(plane.pause_api_server)
             try:
@@ -164,11 +165,11 @@ async def _cut_down(world: World, *objects: tuple[str, str]) -> None:
             assert not set(names) & stored[part].keys()
 
 
-async def test_objects_of_an_older_version_go_on_working_after_the_upgrade() -> None:
+async def test_objects_of_an_older_version_go_on_working_after_the_upgrade(world_on: WorldOn) -> None:
     """The first version installs a certificate and leaves a smaller status; the next one takes over from that."""
     with planes.start() as plane:
         _install_definitions(plane)
-        async with World(plane, "default") as world:
+        async with world_on(plane) as world:
             camera = await world.one_camera()
             await world.stop_operator()
             uploads = camera.journal.operations["UploadCertificateWithPrivateKeyInPKCS12"]
@@ -184,11 +185,11 @@ async def test_objects_of_an_older_version_go_on_working_after_the_upgrade() -> 
             assert await world.trusted(camera.address)
 
 
-async def test_a_root_that_an_older_version_made_goes_on_being_the_root() -> None:
+async def test_a_root_that_an_older_version_made_goes_on_being_the_root(world_on: WorldOn) -> None:
     """Neither is another one made, nor this one taken for a stranger's; its rotation begins when that is asked for."""
     with planes.start() as plane:
         _install_definitions(plane)
-        async with World(plane, "default") as world:
+        async with world_on(plane) as world:
             camera = await authorities.one_camera(
                 world,
                 subject={"commonName": "Site root"},
@@ -212,10 +213,10 @@ async def test_a_root_that_an_older_version_made_goes_on_being_the_root() -> Non
             assert (await authorities.bundle(world))[0] == root
 
 
-async def test_fields_of_a_newer_version_are_neither_minded_nor_lost() -> None:
+async def test_fields_of_a_newer_version_are_neither_minded_nor_lost(world_on: WorldOn) -> None:
     with planes.start() as plane:
         _install_definitions(plane, _newer())
-        async with World(plane, "default") as world:
+        async with world_on(plane) as world:
             camera = await world.camera("gate")
             await world.credentials()
             await world.authority()

@@ -20,7 +20,7 @@ from tests.support.control_plane import established, kubectl
 from tests.support.crash import Crash, nth
 from tests.support.helm import Helm
 from tests.support.operators import Operator, Operators
-from tests.support.world import World
+from tests.support.world import World, WorldOn
 
 ROOT = Path(__file__).parents[2]
 A_MINUTE = 60.0  # longer than any back-off of a watch
@@ -123,10 +123,10 @@ def _operator(world: World) -> "subprocess.Popen[bytes]":
 
 
 @pytest.mark.timeout(300)
-async def test_an_api_server_that_was_away_for_a_minute_is_caught_up_with() -> None:
+async def test_an_api_server_that_was_away_for_a_minute_is_caught_up_with(world_on: WorldOn) -> None:
     with planes.start() as plane:
         _install(plane)
-        async with World(plane, "default") as world:
+        async with world_on(plane) as world:
             camera = await world.one_camera()
             await asyncio.to_thread(plane.stop_api_server)
             over = time.monotonic() + A_MINUTE
@@ -139,9 +139,9 @@ async def test_an_api_server_that_was_away_for_a_minute_is_caught_up_with() -> N
             assert await world.trusted(camera.address)
 
 
-async def test_the_operator_waits_for_its_crds(caplog: pytest.LogCaptureFixture) -> None:
+async def test_the_operator_waits_for_its_crds(caplog: pytest.LogCaptureFixture, world_on: WorldOn) -> None:
     with planes.start() as plane:
-        async with World(plane, "default") as world:
+        async with world_on(plane) as world:
             starting = asyncio.create_task(world.start_operator())
             await world.holds(lambda: "The CRDs are not installed yet" in caplog.text)
             assert not starting.done()
@@ -154,11 +154,11 @@ async def test_the_operator_waits_for_its_crds(caplog: pytest.LogCaptureFixture)
             await world.ready("gate")
 
 
-async def test_a_device_deleted_while_the_watches_lost_their_history_is_forgotten() -> None:
+async def test_a_device_deleted_while_the_watches_lost_their_history_is_forgotten(world_on: WorldOn) -> None:
     """410 Gone: they begin anew with lists, and what was deleted meanwhile no watch ever tells."""
     with planes.start() as plane:
         _install(plane)
-        async with World(plane, "default") as world, Operators(world, "a") as operators:
+        async with world_on(plane) as world, Operators(world, "a") as operators:
             operator = operators.all["a"]
             await operators.ready()
             await world.credentials()

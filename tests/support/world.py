@@ -318,6 +318,10 @@ class World:
         return camera
 
 
+# a world on a plane of a test's own
+WorldOn = Callable[[ControlPlane], World]
+
+
 def make_root(folder: Path, days: int = 3650) -> None:
     """root.key and root.pem."""
     subprocess.run(
