@@ -9,7 +9,7 @@ PINNED := --quiet --universal --python-version 3.11 --generate-hashes --no-annot
 export PYTHONDONTWRITEBYTECODE := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo check test test-wide test-image image lint generate lock local-up local-down bench clean programs
+.PHONY: help setup demo check test test-image image lint generate lock local-up local-down bench clean programs
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-12s %s\n", $$1, $$2}'
@@ -51,7 +51,7 @@ test: programs lint ## Everything: lint, units, the real API server, simulator, 
 	@$(BIN)/python -m pytest -q -n 2 --dist worksteal -m "not cluster and not browser and not image" --ignore tests/core
 	@$(BIN)/python -m pytest -q -n 4 --dist worksteal -m "cluster and not image and not alone" --audit-log=.audit.jsonl
 	@$(BIN)/python -m tests.support.rights .audit.jsonl
-	@$(BIN)/python -m pytest -q -m both_forms --cluster-wide --audit-log=.audit-wide.jsonl tests/scenarios
+	@$(BIN)/python -m pytest -q -n 4 --dist worksteal -m "cluster and not alone" --cluster-wide --audit-log=.audit-wide.jsonl tests/scenarios
 	@$(BIN)/python -m tests.support.rights --cluster-wide .audit-wide.jsonl
 	@$(BIN)/python -m pytest -q -m alone
 	@$(BIN)/python -m pytest -q -m "browser and not cluster"
@@ -60,10 +60,6 @@ test: programs lint ## Everything: lint, units, the real API server, simulator, 
 
 test-image: programs setup ## Build the image and run it on the real API server, read-only, as nobody (needs root)
 	@$(BIN)/python -m pytest -q -m image
-
-test-wide: programs setup ## Every story once more with the rights for the whole cluster (`make test` has some of them)
-	@$(BIN)/python -m pytest -q -n 4 --dist worksteal -m "cluster and not alone" --cluster-wide --audit-log=.audit-wide.jsonl tests/scenarios
-	@$(BIN)/python -m tests.support.rights --cluster-wide .audit-wide.jsonl
 
 image: setup ## Build the image, its archive and bill of materials (BASE=…@sha256:… FRESH=1 for a release)
 	@$(BIN)/python -m deploy.image.build $(if $(BASE),--base $(BASE)) $(if $(FRESH),--fresh) --output dist

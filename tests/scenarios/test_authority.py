@@ -59,7 +59,6 @@ async def test_the_end_of_the_root_is_a_metric(world: World) -> None:
     assert abs(float(line.split()[-1]) - ends) < 120
 
 
-@pytest.mark.both_forms
 async def test_nothing_is_written_once_it_is_settled(world: World) -> None:
     await one_camera(world)
     before = (await world.get("dca", "site-ca"))["metadata"]["resourceVersion"]
@@ -69,7 +68,6 @@ async def test_nothing_is_written_once_it_is_settled(world: World) -> None:
     assert (await world.get("dca", "site-ca"))["metadata"]["resourceVersion"] == before
 
 
-@pytest.mark.both_forms
 async def test_a_root_made_by_openssl_is_adopted_and_what_is_unusual_is_told(world: World) -> None:
     pair = await asyncio.to_thread(openssl_v1_root, world.folder)
     world.root.write_bytes(pair.cert_pem)
@@ -149,7 +147,6 @@ async def test_an_edit_never_makes_another_root(world: World) -> None:
     await reason(world, "dca", "UpToDate", "True", "UpToDate")
 
 
-@pytest.mark.both_forms
 async def test_an_edited_bundle_is_put_right_and_a_foreign_one_is_left(world: World) -> None:
     await one_camera(world)
     right = await bundle(world)

@@ -151,7 +151,6 @@ async def test_an_edited_spec_waits_for_no_back_off(world: World, manager: CertM
     assert (await manager.wait_for("gate-r2"))["spec"]["issuerRef"]["name"] == "another"
 
 
-@pytest.mark.both_forms
 async def test_the_last_two_requests_are_kept_through_renewals(world: World, manager: CertManager) -> None:
     camera = await begin(world)
     await manager.issue("gate-r1")

@@ -100,7 +100,6 @@ async def test_a_ca_is_trusted_only_after_somebody_pinned_it(world: World) -> No
     assert (await world.get("dev", "gate"))["status"]["firmwareCA"]["configMap"] == "gate-ca"
 
 
-@pytest.mark.both_forms
 async def test_nothing_is_written_once_it_is_settled(world: World) -> None:
     await pinned(world)
     app = world.app
@@ -408,7 +407,6 @@ async def restarts(world: World, count: int) -> None:
         await asyncio.sleep(0.1)
 
 
-@pytest.mark.both_forms
 async def test_clients_may_be_given_the_ca_in_a_constrained_form(world: World) -> None:
     camera = await new_camera(world)
     await world.credentials()

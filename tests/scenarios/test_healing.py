@@ -24,7 +24,6 @@ async def test_the_factory_certificate_stays_in_the_store(world: World) -> None:
     assert len(aliases) == 2
 
 
-@pytest.mark.both_forms
 async def test_a_moved_camera_is_found_by_its_key_and_gets_a_certificate_for_its_new_address(world: World) -> None:
     camera = await world.one_camera()
     await camera.move(world.address(9))

@@ -190,7 +190,6 @@ async def test_processes_on_machines_whose_clocks_differ_take_over_from_each_oth
         assert camera.journal.overlaps == 0
 
 
-@pytest.mark.both_forms
 async def test_logs_are_lines_of_json_with_a_line_for_each_step(world: World) -> None:
     async with operators(world, "a") as replicas:
         await fleet(world, 1)

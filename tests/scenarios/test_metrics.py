@@ -12,7 +12,6 @@ def _get(port: int, path: str) -> str:
         return str(reply.read().decode())
 
 
-@pytest.mark.both_forms
 async def test_metrics_follow_the_objects_and_vanish_with_them(world: World) -> None:
     import asyncio
 

@@ -184,7 +184,6 @@ async def _shown(operator: Operator) -> set[str]:
     return set(re.findall(r'devicecert_device_reachable\{[^}]*name="([^"]+)"', text))
 
 
-@pytest.mark.both_forms
 async def test_what_a_watch_never_told_is_noticed_by_a_round_of_lists(world: World) -> None:
     await world.one_camera()
     app = world.app

@@ -61,7 +61,6 @@ async def test_a_key_made_on_the_device_is_certified_outside_and_never_leaves_it
     assert "certificateRequest" not in (await world.get("dcert", "gate"))["status"]
 
 
-@pytest.mark.both_forms
 async def test_an_operator_key_is_certified_outside_and_uploaded(world: World, outside: OutsideCA) -> None:
     camera = await world.camera("gate")
     await begin(world)
@@ -231,7 +230,6 @@ async def test_after_a_factory_restore_the_old_file_never_fits_again(world: Worl
     assert await world.trusted(camera.address, outside.root)
 
 
-@pytest.mark.both_forms
 async def test_a_csr_whose_key_was_lost_before_it_was_signed_is_made_anew(world: World, outside: OutsideCA) -> None:
     camera = await world.camera("gate")
     await begin(world, {"connection__onKeyChange": "Accept"}, **BY_DEVICE)

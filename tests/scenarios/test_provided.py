@@ -128,7 +128,6 @@ async def watched_readiness(world: World) -> AsyncIterator[None]:
 # ------------------------------------------------------------------------------------------- provided
 
 
-@pytest.mark.both_forms
 async def test_a_pair_made_elsewhere_is_installed_on_one_device_after_another(world: World, outside: OutsideCA) -> None:
     doors = await make_doors(world, issuer=PROVIDED)
     leaf, key = outside.new_pair(*addresses(world), "doors.example.com")

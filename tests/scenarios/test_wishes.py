@@ -9,7 +9,6 @@ from device_simulator import SimulatedDevice
 from tests.support.world import World, make_root
 
 
-@pytest.mark.both_forms
 async def test_two_certificates_for_one_device_the_older_one_keeps_it(world: World) -> None:
     await world.one_camera()
     await world.apply(world.certificate("second", "gate"))
@@ -18,7 +17,6 @@ async def test_two_certificates_for_one_device_the_older_one_keeps_it(world: Wor
     await world.ready("gate")
 
 
-@pytest.mark.both_forms
 async def test_a_renewal_that_is_asked_for_happens_once(world: World) -> None:
     camera = await world.one_camera()
     first = camera.served_fingerprint
@@ -168,7 +166,6 @@ def _leaf_only(world: World) -> None:
     )
 
 
-@pytest.mark.both_forms
 async def test_a_copy_never_overwrites_a_foreign_secret(world: World) -> None:
     await world.camera("gate")
     await world.credentials()
@@ -182,7 +179,6 @@ async def test_a_copy_never_overwrites_a_foreign_secret(world: World) -> None:
     assert set((await world.get("secret", "mine"))["data"]) == {"a"}
 
 
-@pytest.mark.both_forms
 async def test_a_device_deleted_while_it_is_worked_on_is_let_go(world: World) -> None:
     camera = await world.one_camera()
     await world.kubectl("delete", "dev", "gate")
