@@ -4,7 +4,6 @@ import asyncio
 import base64
 from datetime import timedelta
 
-import pytest
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from device_cert_operator.pki.facts import pem_to_ders, read_facts

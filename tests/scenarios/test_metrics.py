@@ -2,8 +2,6 @@
 
 import urllib.request
 
-import pytest
-
 from tests.support.world import World
 
 
