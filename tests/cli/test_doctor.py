@@ -32,7 +32,6 @@ from local_control_plane import plane as planes
 from local_control_plane.plane import ControlPlane
 from tests.support import cert_manager
 from tests.support.account import install
-from tests.support.admin import admin
 from tests.support.control_plane import install_crds, kubectl
 from tests.support.helm import Helm
 from tests.support.operators import ROOT
@@ -123,7 +122,6 @@ def test_in_the_pod_the_charts_account_sees_everything(
     warned.pop("cert-manager", None)  # where another test brought it: the chart grants that on request only
     assert warned == {"Lease": "Nobody holds it: does the operator run?"}
     assert {"CRD devices", "Rights", "Lease rights", "Revisions"} <= rows.keys()
-    admin(control_plane).delete("", "namespace", release.namespace)
 
 
 def test_an_account_without_rights_is_told_what_it_lacks(control_plane: ControlPlane, namespace: str) -> None:

@@ -104,11 +104,12 @@ class Howto:
 
     async def compare(self, session: Session) -> None:
         """Run its command, whatever its exit code; the page's lines are printed, in this order."""
-        printed = iter(_steady(await self.run(f"{session.command} || true")).splitlines())
+        text = await self.run(f"{session.command} 2>&1 || true")
+        printed = iter(_steady(text).splitlines())
         for line in session.lines:
             wanted = _steady(self._as_here(line))
             assert wanted == "…" or wanted in printed, (
-                f"{self.page.name}: '{session.command}' does not print '{wanted}'"
+                f"{self.page.name}: '{session.command}' does not print '{wanted}' in its place:\n{text}"
             )
 
     async def run(self, commands: str) -> str:
