@@ -25,6 +25,7 @@ from device_cert_operator.core.model import (
     KeyType,
     Names,
     Revision,
+    RevisionRef,
     SubjectFields,
     names_of,
 )
@@ -37,7 +38,9 @@ from device_cert_operator.core.status import (
     DeviceStatus,
     FailedRevision,
     MemberStatus,
+    OwnerRef,
     RevisionState,
+    ServedStatus,
 )
 from device_cert_operator.core.steps import Rest, State
 from device_cert_operator.core.wanted import choose_key_type, input_hash, wanted_names, why_issue
@@ -364,7 +367,7 @@ def tidy(state: RevisionState, **more: Any) -> CertificateSituation:
         FIT,
         revisions=(OLD, NEW),
         members=(member(secure="True", state=state),),
-        live_uids=frozenset({"uid-gate"}),
+        live={"uid-gate": DeviceStatus()},
         **more,
     )
     return given_turn(s, MemberStatus("gate", 2, NOW - timedelta(minutes=1)))
@@ -387,11 +390,54 @@ def test_it_stays_as_long_as_a_device_may_need_it(state: RevisionState) -> None:
     assert not isinstance(decide_certificate(tidy(state)).next, DeleteRevision)
 
 
-def test_it_stays_while_a_device_that_is_listed_no_more_exists() -> None:
+def stray(
+    shows: str | None, state: RevisionState | None = None, *, known: str = "True", held: bool = False
+) -> DeviceStatus:
+    """A Device that is listed no more."""
+    return DeviceStatus(
+        revision=state or RevisionState(),
+        served=replace(SERVED, fingerprint=shows) if shows else None,
+        certificate_ref=OwnerRef("yard", "uid-yard") if held else None,
+        conditions=conditions(Identified=known),
+    )
+
+
+SERVED = ServedStatus("", "CN=x", "CN=y", "1", NOW, NOW + timedelta(days=90))
+THIS, FOREIGN = OLD.facts.fingerprint, "f" * 64
+YARD = RevisionRef(1, "yard-r1", "y" * 64)
+STRAYS: list[tuple[str, DeviceStatus | None, bool]] = [
+    ("it is gone", None, True),
+    ("it serves it", stray(THIS, RevisionState(installed=OLD.ref)), False),
+    ("it serves it, and its status was lost", stray(THIS), False),
+    ("it serves it, though another is recorded", stray(THIS, RevisionState(installed=YARD)), False),
+    ("it serves another, whoever put that there", stray(FOREIGN, RevisionState(installed=OLD.ref)), True),
+    ("it never had it", stray(FOREIGN), True),
+    ("another device may have its address", stray(FOREIGN, RevisionState(installed=OLD.ref), known="False"), False),
+    ("it is away", stray(FOREIGN, known="Unknown"), False),
+    ("nobody has seen it", stray(None), False),
+    ("it was moved and serves what it was given there", stray(YARD.fingerprint, RevisionState(YARD), held=True), True),
+    ("what it had before is not tidied away", stray(YARD.fingerprint, RevisionState(YARD, OLD.ref), held=True), False),
+    ("nor will be by anybody", stray(YARD.fingerprint, RevisionState(YARD, OLD.ref)), True),
+    ("it is getting it", stray(FOREIGN, RevisionState(activating=Activating(OLD.ref, NOW))), False),
+    ("it may go back to it", stray(YARD.fingerprint, RevisionState(OLD.ref, None, Activating(YARD, NOW))), False),
+]
+
+
+@pytest.mark.parametrize(("sentence", "device", "goes"), STRAYS, ids=[row[0] for row in STRAYS])
+def test_of_a_device_that_is_listed_no_more_it_is_the_key(
+    sentence: str, device: DeviceStatus | None, goes: bool
+) -> None:
+    revisions = (replace(OLD, given_to=frozenset({"uid-gate", "uid-stray"})), NEW)
+    live = {"uid-gate": DeviceStatus()} | ({"uid-stray": device} if device else {})
+    s = replace(tidy(RevisionState(installed=NEW.ref)), revisions=revisions, live=live)
+    step = decide_certificate(s).next
+    assert (step == DeleteRevision(revisions[0])) is goes, sentence
+
+
+def test_it_stays_as_long_as_a_listed_device_serves_it_whatever_is_recorded() -> None:
     s = tidy(RevisionState(installed=NEW.ref))
-    stray = replace(OLD, given_to=frozenset({"uid-stray"}))
-    gone = replace(s, revisions=(stray, NEW))
-    assert decide_certificate(gone).next == DeleteRevision(stray)
+    gate = replace(s.members[0], status=replace(s.members[0].status, served=replace(SERVED, fingerprint=THIS)))
+    assert not isinstance(decide_certificate(replace(s, members=(gate,))).next, DeleteRevision)
 
 
 def test_the_copy_follows_what_is_proven() -> None:

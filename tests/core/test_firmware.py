@@ -524,7 +524,7 @@ def wish(*members: Member, **more: Any) -> CertificateSituation:
         "members": members or (member(),),
         "revisions": (),
         "authority": AuthorityState(),
-        "live_uids": frozenset({"uid-gate"}),
+        "live": {"uid-gate": DeviceStatus()},
     }
     return CertificateSituation(**{**given, **more})
 
@@ -533,6 +533,9 @@ def certificate_status(**more: Any) -> CertificateStatus:
     return CertificateStatus(**more)
 
 
+ELSEWHERE = DeviceStatus(
+    served=ServedStatus("f" * 64, "CN=x", "CN=y", "1", NOW, NOW), conditions=(condition("Identified", "True"),)
+)
 REQUEST = RequestStatus(2, (), KeyType.RSA_2048, "x", NOW)
 WRONG = condition("Secure", "False", "AddressNotInCertificate", "not for it")
 LOST = condition("Secure", "False", "IssuerMismatch", "another")
@@ -553,7 +556,12 @@ WISHES: list[tuple[str, CertificateSituation, object]] = [
         wish(member(name="yard", desired=None), revisions=(R1,)),
         Reason.DEVICE_MISSING,
     ),
-    ("but when nobody has it any more", wish(live_uids=frozenset(), revisions=(R1,)), DeleteRevision(R1)),
+    (
+        "but when that serves another",
+        wish(member(name="yard", desired=None), revisions=(R1,), live={"uid-gate": ELSEWHERE}),
+        DeleteRevision(R1),
+    ),
+    ("and when nobody has it any more", wish(live={}, revisions=(R1,)), DeleteRevision(R1)),
     ("a device is not secure", wish(member(LOST)), Reason.ISSUER_MISMATCH),
     ("a device is claimed", wish(member(claimed_by="other", holds=False)), Reason.DEVICE_ALREADY_CLAIMED),
     (

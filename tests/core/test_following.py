@@ -41,7 +41,7 @@ def look(authority: AuthorityState = OLD, *, chain: bool = True, uid: str = "uid
         members=(gate,),
         revisions=(issued,),
         authority=authority,
-        live_uids=frozenset({"uid-gate"}),
+        live={"uid-gate": status},
     )
     return replace(s, revisions=(replace(issued, input_hash=input_hash(s, wanted_names(s))),))
 

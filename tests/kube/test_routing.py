@@ -8,7 +8,8 @@ import pytest
 from device_cert_operator.core.model import ObjectKey
 from device_cert_operator.kube.cache import Cache
 from device_cert_operator.kube.intake import Intake
-from device_cert_operator.kube.revisions import content_digest
+from device_cert_operator.kube.revisions import content_digest, revision_secret
+from tests.support import ca
 
 Object = dict[str, Any]
 DEVICE: Object = {
@@ -114,6 +115,29 @@ def test_a_deleted_device_wakes_its_certificate_and_is_forgotten() -> None:
     assert door.take(DEVICE, deleted=True) == {CERT}
     assert door.cache.device(GATE) is None
     assert not door.cache.exists("u-gate")
+
+
+def test_a_device_that_is_listed_no_more_wakes_who_keeps_its_revision() -> None:
+    leaf = ca.certificate("gate")
+    kept = revision_secret(
+        namespace="cams",
+        owner_name="yard",
+        owner_uid="u-yard",
+        number=1,
+        tls_crt=leaf.cert_pem,
+        ca_crt=leaf.cert_pem,
+        tls_key=b"",
+        input_hash="x",
+        authority_fingerprint="y",
+    )
+    kept["metadata"] |= {"uid": "u-yard-r1", "resourceVersion": "14"}
+    kept["metadata"]["annotations"]["devicecert.io/given-to"] = "u-gate"
+    door, yard = Door(DEVICE, CERTIFICATE, kept), ObjectKey("DeviceCertificate", "cams", "yard")
+    assert door.take(changed(DEVICE, 20, status__served=SERVED)) == {CERT, yard}
+    assert door.take(DEVICE, deleted=True) == {CERT, yard}
+    door = Door(DEVICE, CERTIFICATE, kept)
+    door.intake.gone("Device", "cams", "gate")
+    assert set(door.woken) == {CERT, yard}
 
 
 def test_a_deleted_certificate_wakes_its_devices() -> None:

@@ -1,6 +1,7 @@
 """What people ask for, and how they get it wrong."""
 
 import asyncio
+import time
 from datetime import timedelta
 
 import pytest
@@ -99,6 +100,33 @@ async def test_a_new_ca_in_the_secret_makes_a_new_certificate(world: World) -> N
     await world.holds(lambda: camera.served_fingerprint != first)
     await world.ready("gate")
     assert await world.trusted(camera.address)
+
+
+async def test_a_camera_that_is_taken_off_a_list_is_recognised_until_it_serves_another_certificate(
+    world: World,
+) -> None:
+    """The revision whose key it serves stays as long, and is all by which it is known."""
+    cameras = [await world.camera(f"c{number}", number) for number in (1, 2)]
+    await world.credentials()
+    await world.authority()
+    await world.apply(*(world.device(f"c{number}", number) for number in (1, 2)), world.certificate("all", "c1", "c2"))
+    await world.start_operator()
+    await world.until("dcert", "all", "Ready", "True", within=30)
+    shared = cameras[1].served_fingerprint
+    await world.apply(world.certificate("all", "c1"))
+    await world.shows("dcert", "all", lambda status: [one.get("installed") for one in status["devices"]] == [2])
+    await world.shows("dev", "c1", lambda status: "previous" not in status["revision"])
+    world.look_again()
+    await world.more_passes("Device", 6)
+    assert await world.get("secret", "all-r1")
+    assert (await world.condition("dev", "c2", "Identified"))["status"] == "True"
+    await world.apply(world.certificate("yard", "c2"))
+    await world.until("dcert", "yard", "Ready", "True", within=30)
+    assert cameras[1].served_fingerprint != shared
+    until = time.monotonic() + 20
+    while await world.get("secret", "all-r1"):
+        assert time.monotonic() < until, "the revision that nobody serves stays"
+        await asyncio.sleep(0.1)
 
 
 async def test_an_edited_spec_makes_a_new_certificate(world: World) -> None:

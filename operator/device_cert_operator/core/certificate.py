@@ -13,20 +13,19 @@ from device_cert_operator.core.certificate_model import (
     DeleteRevision,
     DropKey,
     DropRequest,
-    Member,
     RecordRenew,
     WriteCopy,
 )
 from device_cert_operator.core.issuing import plan_issue
 from device_cert_operator.core.model import (
     Revision,
-    RevisionRef,
 )
 from device_cert_operator.core.requests import (
     makes_requests,
 )
 from device_cert_operator.core.status import MemberStatus
 from device_cert_operator.core.steps import Rest, State
+from device_cert_operator.core.tidying import has_to_do_with, serves_another
 from device_cert_operator.core.turns import has_revision, is_satisfied, member_status, next_turn
 from device_cert_operator.reasons import Reason
 
@@ -76,30 +75,18 @@ def _done_request(s: CertificateSituation, members: tuple[MemberStatus, ...]) ->
 def _old_revision(s: CertificateSituation, members: tuple[MemberStatus, ...]) -> DeleteRevision | None:
     """An unwanted revision goes when every device it was given to was since seen with another, or is gone."""
     for revision in s.revisions[:-1]:
-        if not any(_needs(member, revision) for member in s.members) and _given_elsewhere(s, revision):
+        if not any(has_to_do_with(member.status, revision) for member in s.members) and _given_elsewhere(s, revision):
             return DeleteRevision(revision)
     return None
 
 
-def _needs(member: Member, revision: Revision) -> bool:
-    state = member.status.revision
-    refs: tuple[RevisionRef | None, ...] = (
-        state.installed,
-        state.previous,
-        state.activating.revision if state.activating else None,
-    )
-    return any(ref is not None and ref.fingerprint == revision.facts.fingerprint for ref in refs)
-
-
 def _given_elsewhere(s: CertificateSituation, revision: Revision) -> bool:
-    """Every uid on it is gone, or a member that has another revision installed."""
-    by_uid = {member.desired.uid: member for member in s.members if member.desired is not None}
-    for uid in revision.given_to & s.live_uids:
-        member = by_uid.get(uid)
-        installed = member.status.revision.installed if member else None
-        if member is not None and (installed is None or installed.fingerprint == revision.facts.fingerprint):
-            return False
-    return True
+    """Every uid on it is gone, a member that has another revision installed, or listed no more and serves another."""
+    members = {member.desired.uid: member.status for member in s.members if member.desired is not None}
+    return all(
+        members[uid].revision.installed is not None if uid in members else serves_another(s.live[uid], revision)
+        for uid in revision.given_to & s.live.keys()
+    )
 
 
 def _copy(s: CertificateSituation, members: tuple[MemberStatus, ...]) -> WriteCopy | None:

@@ -1,6 +1,7 @@
 """What the DeviceCertificate story sees, may do, and says: values only."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from device_cert_operator.core.authority_model import AllowedNames
@@ -128,8 +129,9 @@ class AuthorityState:
 class CertificateSituation:
     """One look. revisions: all that exist, by number. copied: the fingerprint in `secretName`, None when absent.
 
-    live_uids: Devices of the namespace that exist. csr: what stands in the CSR's ConfigMap. answer: of whoever signs,
-    to the open request; with a provided certificate always. pending_keys: Secrets with keys that no request needs now.
+    live: of the Devices on our revisions those that exist, by uid. csr: what stands in the CSR's ConfigMap. answer: of
+    whoever signs, to the open request; with a provided certificate always. pending_keys: Secrets with keys that no
+    request needs now.
     highest: the highest number that a revision of this name ever had, whoever owned it.
     """
 
@@ -139,7 +141,7 @@ class CertificateSituation:
     members: tuple[Member, ...]
     revisions: tuple[Revision, ...]
     authority: AuthorityState
-    live_uids: frozenset[str] = frozenset()
+    live: Mapping[str, DeviceStatus] = field(default_factory=dict)
     copied: str | None = None
     csr: CSRState | None = None
     answer: Answer | None = None

@@ -16,6 +16,7 @@ from device_cert_operator.core.firmware import how_to_pin
 from device_cert_operator.core.model import DeviceCAIssuer, Revision
 from device_cert_operator.core.status import MemberStatus, ServedStatus
 from device_cert_operator.core.steps import Rest, State
+from device_cert_operator.core.tidying import serves_another
 from device_cert_operator.reasons import Reason
 
 # what keeps a certificate of the pinned CA from being accepted, other than that it is none
@@ -86,9 +87,12 @@ def _why_not_secure(member: Member) -> tuple[Reason, str]:
 def _is_needed_no_more(revision: Revision, s: CertificateSituation) -> bool:
     """Every device it was given to is gone, or serves its firmware's own and remembers nothing of it."""
     by_uid = {member.desired.uid: member for member in s.members if member.desired is not None}
-    for uid in revision.given_to & s.live_uids:
-        member = by_uid.get(uid)
-        if member is None or not member.secure or not member.holds:
+    for uid in revision.given_to & s.live.keys():
+        if (member := by_uid.get(uid)) is None:  # listed no more, or its spec cannot be read
+            if not serves_another(s.live[uid], revision):
+                return False
+            continue
+        if not member.secure or not member.holds:
             return False
         state = member.status.revision
         if state.installed is not None or state.previous is not None or state.activating is not None:

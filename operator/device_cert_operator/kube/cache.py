@@ -160,6 +160,13 @@ class Cache:
         views = (self._secrets[key] for key in self._given.get((namespace, device_uid), ()))
         return tuple(view.revision for view in views if view.revision is not None)
 
+    def givers_to(self, namespace: str, device_uid: str) -> tuple[ObjectKey, ...]:
+        """The owners of revisions that this Device was given, whether they still list it or not."""
+        owners = {
+            self._secrets[key].annotations.get(OWNER_NAME, "") for key in self._given.get((namespace, device_uid), ())
+        }
+        return tuple(ObjectKey("DeviceCertificate", namespace, name) for name in sorted(owners) if name)
+
     def others_with_key(self, public_key_sha256: str, uid: str) -> tuple[str, ...]:
         """Names of other existing Devices that learned this key, or alone were given a revision with it."""
         names = {key.name for key in self._learned.get(public_key_sha256, ()) if self._devices[key].uid != uid}

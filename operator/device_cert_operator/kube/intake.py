@@ -10,6 +10,7 @@ from device_cert_operator.kube.routing import (
     after_certificate,
     after_device,
     after_secret,
+    certificate_keys_of,
     device_keys_of,
 )
 from device_cert_operator.kube.views import Object
@@ -42,7 +43,8 @@ class Intake:
     def _device(self, obj: Object, key: ObjectKey, *, deleted: bool) -> list[ObjectKey]:
         if deleted:
             self._forget(key)
-            return after_device(self._cache, key, Change.STATUS if self._evict(key) else Change.NONE)
+            dependents = after_device(self._cache, key, Change.STATUS)  # while its uid is known
+            return dependents if self._evict(key) else []
         return after_device(self._cache, key, self._cache.apply(obj))
 
     def _certificate(self, obj: Object, key: ObjectKey, *, deleted: bool) -> list[ObjectKey]:
@@ -76,7 +78,7 @@ class Intake:
         dependents: list[ObjectKey] = []
         match kind:
             case "Device":
-                dependents = [view.key for view in self._cache.certificates_listing(namespace, name)]
+                dependents = certificate_keys_of(self._cache, key)
             case "CertificateAuthority":
                 dependents = after_authority(self._cache, key, Change.STATUS)
             case "Secret" | "ConfigMap":

@@ -6,8 +6,11 @@ from device_cert_operator.kube.views import OWNER_NAME, CertificateView, SecretV
 
 
 def certificate_keys_of(cache: Cache, device: ObjectKey) -> list[ObjectKey]:
-    """The DeviceCertificates that list a Device."""
-    return [view.key for view in cache.certificates_listing(device.namespace, device.name)]
+    """The DeviceCertificates that list a Device, and those that keep a revision until it serves another."""
+    listing = [view.key for view in cache.certificates_listing(device.namespace, device.name)]
+    view = cache.device(device)
+    givers = cache.givers_to(device.namespace, view.uid) if view is not None else ()
+    return [*listing, *(key for key in givers if key not in listing)]
 
 
 def device_keys_of(view: CertificateView | None) -> list[ObjectKey]:

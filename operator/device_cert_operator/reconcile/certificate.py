@@ -22,7 +22,7 @@ from device_cert_operator.core.model import ObjectKey
 from device_cert_operator.core.requests import issuer_name, makes_requests, signs_itself
 from device_cert_operator.core.schedule import TURN_LASTS, effective_renew_before, poll_after
 from device_cert_operator.core.schedule import retry_after as wait_after
-from device_cert_operator.core.status import CertificateStatus, EffectiveStatus
+from device_cert_operator.core.status import CertificateStatus, DeviceStatus, EffectiveStatus
 from device_cert_operator.core.steps import Rest
 from device_cert_operator.core.wanted import choose_key_type, follow_at, renewal_at, wanted_names, with_allowed_names
 from device_cert_operator.errors import NotFound, OperatorError
@@ -90,7 +90,7 @@ async def observe(this: Round) -> CertificateSituation:
         members=tuple(_member(this, name) for name in this.desired.devices),
         revisions=cache.revisions(namespace, this.view.uid),
         authority=await _authority_state(this),
-        live_uids=_live_uids(this),
+        live=_live(this),
         copied=copy.fingerprint if copy else None,
     )
     found = with_allowed_names(found)
@@ -127,14 +127,12 @@ def _member(this: Round, name: str) -> Member:
     return Member(name, view.desired, view.status, other, holds)
 
 
-def _live_uids(this: Round) -> frozenset[str]:
-    """Those of the uids on our revisions that still exist."""
-    given = {
-        uid
-        for revision in this.tools.cache.revisions(this.desired.key.namespace, this.view.uid)
-        for uid in revision.given_to
-    }
-    return frozenset(uid for uid in given if this.tools.cache.exists(uid))
+def _live(this: Round) -> dict[str, DeviceStatus]:
+    """The Devices on our revisions that still exist, listed or not."""
+    cache = this.tools.cache
+    revisions = cache.revisions(this.desired.key.namespace, this.view.uid)
+    given = {uid for revision in revisions for uid in revision.given_to}
+    return {uid: view.status for uid in given if (view := cache.device_with_uid(uid)) is not None}
 
 
 async def _authority_state(this: Round) -> AuthorityState:
