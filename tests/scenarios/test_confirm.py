@@ -10,6 +10,7 @@ import pytest
 from device_cert_operator.core.certificate_model import Issue, IssueForCSR
 from device_cert_operator.core.steps import Activate, BeginRollBack, Install, MakeDeviceCSR, Reboot
 from device_cert_operator.errors import ClusterError, Conflict
+from device_cert_operator.kube import cache as views
 from device_cert_operator.reconcile import certificate as certificate_story
 from device_cert_operator.reconcile import device as device_story
 from device_simulator import Fault, SimulatedDevice
@@ -184,6 +185,30 @@ async def test_nothing_is_issued_for_what_was_changed_meanwhile(
     revisions = [one["metadata"] for one in secrets if one["type"] == "devicecert.io/revision"]
     assert len(revisions) == 1
     assert owner in revisions[0]["annotations"].values()
+
+
+async def test_a_ca_that_was_replaced_and_not_seen_yet_issues_once(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is decided on is what the watch brought; what signs is read live."""
+    camera = await world.one_camera()
+    first, take = camera.served_fingerprint, views.Cache.apply
+
+    def lags(cache: views.Cache, obj: dict[str, Any]) -> views.Change:
+        late = obj["kind"] == "Secret" and obj["metadata"]["name"] == "root"
+        return views.Change.NONE if late else take(cache, obj)
+
+    monkeypatch.setattr(views.Cache, "apply", lags)
+    meanwhile = Meanwhile(monkeypatch, certificate_story, Issue, world.authority)
+    await world.apply(world.certificate("gate", dnsNames=["gate.example.test"]))
+    async with asyncio.timeout(30):
+        assert "was replaced meanwhile; nothing is issued" in await meanwhile.told
+    await world.holds(lambda: camera.served_fingerprint != first)
+    await world.ready("gate")
+    assert await world.trusted(camera.address)
+    world.look_again()
+    await world.more_passes("Device", 3)
+    assert (await world.get("dcert", "gate"))["status"]["revision"] == 2
 
 
 async def gone_away(world: World) -> None:

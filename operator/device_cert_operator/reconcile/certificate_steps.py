@@ -52,7 +52,7 @@ from device_cert_operator.reconcile.requests import (
     why_no_public_authority,
 )
 from device_cert_operator.reconcile.round import Round
-from device_cert_operator.reconcile.signing import read_signing
+from device_cert_operator.reconcile.signing import read_decided_on
 
 Remarks = tuple[tuple[Reason, str], ...]
 CERT_MANAGER_POLL = timedelta(minutes=2)  # a person who installs it is waiting, and no event tells of it
@@ -184,12 +184,13 @@ async def _confirm(this: Round) -> None:
 
 
 async def _signing(this: Round, situation: CertificateSituation, names: Names) -> Authority:
-    """The CA with its key, if it may sign these names."""
+    """The CA with its key, if it is the one decided on and may sign these names."""
     if (denied := why_not_allowed(situation.authority.allowed, names)) is not None:
         raise denied
     if not isinstance(this.desired.issuer, CASecretIssuer | AuthorityIssuer):
         raise InvalidSpec(f"{this.desired.key} is not signed by a CA of ours.")
-    return await read_signing(this.tools, this.desired.key.namespace, this.desired.issuer)
+    namespace, issuer = this.desired.key.namespace, this.desired.issuer
+    return await read_decided_on(this.tools, namespace, issuer, situation.authority)
 
 
 def _published(this: Round, reason: Reason, message: str, revision: Revision, warnings: Remarks = ()) -> None:

@@ -16,7 +16,7 @@ from device_cert_operator.core.model import (
     ObjectKey,
     OwnCAIssuer,
 )
-from device_cert_operator.errors import IssuanceDenied, MissingReference, OperatorError, Retry
+from device_cert_operator.errors import Conflict, IssuanceDenied, MissingReference, OperatorError, Retry
 from device_cert_operator.issuers.cert_manager import allow_list_entry, may_be_asked
 from device_cert_operator.kube.roots import RootSecret
 from device_cert_operator.kube.views import AuthorityView
@@ -75,6 +75,23 @@ async def read_signing(tools: Tools, namespace: str, issuer: OwnCAIssuer) -> Aut
             return await _of_authority(tools, _view(tools, namespace, name))
         case _:
             assert_never(issuer)
+
+
+async def read_decided_on(tools: Tools, namespace: str, issuer: OwnCAIssuer, decided: AuthorityState) -> Authority:
+    """The CA with its key, live, if it is the one that was decided on. Raises Conflict besides.
+
+    A watch may lag: what another CA signed would at once have to be issued anew by the one that is still in the cache.
+    """
+    authority = await read_signing(tools, namespace, issuer)
+    if _same(authority.state) != _same(decided):
+        tools.memory.checked_authorities.pop((namespace, issuer), None)  # it is read live by the next look
+        raise Conflict(f"The CA {authority.facts.subject} of {namespace} was replaced meanwhile; nothing is issued.")
+    return authority
+
+
+def _same(state: AuthorityState) -> tuple[object, ...]:
+    """What of a CA makes a certificate that it signed one to be kept."""
+    return state.fingerprint, state.cross, state.not_after
 
 
 # ---------------------------------------------------------------------------------- CertificateAuthority
