@@ -11,6 +11,7 @@ from device_cert_operator.core.certificate_conditions import certificate_claims
 from device_cert_operator.core.certificate_model import (
     AuthorityState,
     CertificateSituation,
+    CertificateStep,
     DeleteRevision,
     GiveTurn,
     Issue,
@@ -444,6 +445,42 @@ def test_the_copy_follows_what_is_proven() -> None:
     s = given_turn(replace(HAS, desired=replace(HAS.desired, secret_name="gate-tls")), TURN)
     assert decide_certificate(s).next == WriteCopy(ONE)
     assert isinstance(decide_certificate(replace(s, copied=ONE.facts.fingerprint)).next, Rest)
+
+
+EITHER = replace(BOTH, given_to=frozenset({"uid-a", "uid-b"}))
+NEWER = replace(EITHER, number=2, secret="gate-r2", facts=replace(BOTH.facts, fingerprint="n" * 64))
+NEWEST = replace(NEWER, number=3, secret="gate-r3", facts=replace(BOTH.facts, fingerprint="m" * 64))
+
+
+@pytest.mark.parametrize(
+    ("sentence", "a", "b", "secure", "copy"),
+    [
+        ("what is wanted is proven, and nobody else waits for it", BOTH, NEWEST, "True", NEWEST),
+        ("nobody needs what is wanted: the newest that is proven", BOTH, NEWER, "True", NEWER),
+        ("all still have the first", BOTH, BOTH, "True", BOTH),
+        ("one has none yet", NEWEST, None, "True", None),
+        ("one does not serve it well", BOTH, NEWEST, "False", None),
+    ],
+)
+def test_the_copy_does_not_wait_for_devices_that_need_no_other(
+    sentence: str, a: Revision, b: Revision | None, secure: str, copy: Revision | None
+) -> None:
+    members = (
+        member("a", "10.0.0.1", state=RevisionState(installed=a.ref), secure="True"),
+        member("b", "10.0.0.2", state=RevisionState(installed=b.ref if b else None), secure=secure),
+    )
+    s = given_turn(replace(TWO, members=members), MemberStatus("b", 3, NOW - timedelta(minutes=1)))
+    s = replace(s, revisions=(BOTH, NEWER, NEWEST))
+    assert step_but_tidying(s) is None, "nobody asked for one"
+    s = replace(s, desired=replace(s.desired, secret_name="gates-tls"))
+    assert step_but_tidying(s) == (WriteCopy(copy) if copy else None), sentence
+
+
+def step_but_tidying(s: CertificateSituation) -> CertificateStep | None:
+    """The first step after the unneeded revisions are gone; None: none, or a turn."""
+    while isinstance(step := decide_certificate(s).next, DeleteRevision):
+        s = replace(s, revisions=tuple(one for one in s.revisions if one != step.revision))
+    return None if isinstance(step, Rest | GiveTurn) else step
 
 
 # ------------------------------------------------------------------------------------------------ told

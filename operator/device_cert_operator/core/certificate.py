@@ -13,6 +13,7 @@ from device_cert_operator.core.certificate_model import (
     DeleteRevision,
     DropKey,
     DropRequest,
+    Member,
     RecordRenew,
     WriteCopy,
 )
@@ -90,11 +91,21 @@ def _given_elsewhere(s: CertificateSituation, revision: Revision) -> bool:
 
 
 def _copy(s: CertificateSituation, members: tuple[MemberStatus, ...]) -> WriteCopy | None:
-    """The copy follows only what is proven on every device."""
-    wanted = s.wanted
-    if s.desired.secret_name is None or wanted is None or s.copied == wanted.facts.fingerprint:
+    """The copy follows only what is proven, once no device waits for another certificate."""
+    if s.desired.secret_name is None or any(_waits_for_wanted(member, s) for member in s.members):
         return None
-    return WriteCopy(wanted) if members and all(has_revision(member, wanted) for member in s.members) else None
+    proven = _newest_proven(s)
+    return WriteCopy(proven) if proven is not None and s.copied != proven.facts.fingerprint else None
+
+
+def _newest_proven(s: CertificateSituation) -> Revision | None:
+    """The wanted revision where a device has it; where all still do with older ones, the newest of these."""
+    return next((kept for kept in reversed(s.revisions) if any(has_revision(one, kept) for one in s.members)), None)
+
+
+def _waits_for_wanted(member: Member, s: CertificateSituation) -> bool:
+    """It has not got the wanted revision, and an older one does not do for it."""
+    return s.wanted is None or not (has_revision(member, s.wanted) or is_satisfied(member, s))
 
 
 def _waits(s: CertificateSituation, members: tuple[MemberStatus, ...]) -> Rest | None:
@@ -108,7 +119,7 @@ def _waits(s: CertificateSituation, members: tuple[MemberStatus, ...]) -> Rest |
 def _renews(s: CertificateSituation) -> Rest | None:
     """Everything is secure, and some devices have the wanted revision still to come."""
     for member in s.members:
-        if s.wanted is not None and not has_revision(member, s.wanted) and not is_satisfied(member, s):
+        if _waits_for_wanted(member, s):
             return Rest(
                 State.WAITING, Reason.RENEWING, f"Device {member.name} serves an older revision until its turn."
             )
