@@ -21,6 +21,7 @@ from device_cert_operator.core.certificate_model import (
 )
 from device_cert_operator.core.model import (
     AddressPolicy,
+    CertManagerIssuer,
     Condition,
     KeyAlgorithm,
     KeyType,
@@ -30,6 +31,7 @@ from device_cert_operator.core.model import (
     SubjectFields,
     names_of,
 )
+from device_cert_operator.core.profile import BACKDATED
 from device_cert_operator.core.schedule import next_attempt
 from device_cert_operator.core.status import (
     Activating,
@@ -136,6 +138,43 @@ def reason_of(s: CertificateSituation) -> Reason | None:
 )
 def test_why_a_new_revision_is_needed(s: CertificateSituation, reason: Reason | None) -> None:
     assert reason_of(s) is reason
+
+
+OLD = replace(ONE, number=1)
+NEW = replace(ONE, number=2, secret="gate-r2", facts=replace(ONE.facts, fingerprint="n" * 64))
+LATER = facts("a", not_before=NOW + timedelta(days=1))
+AHEAD = replace(FIT, now=ONE.facts.not_before - timedelta(minutes=6))
+
+
+@pytest.mark.parametrize(
+    ("sentence", "s", "reason"),
+    [
+        ("made while the clock ran ahead", AHEAD, Reason.RENEWAL_DUE),
+        ("by little", replace(FIT, now=ONE.facts.not_before - timedelta(minutes=4)), None),
+        ("it is the clock of now that is off", replace(AHEAD, operator_clock_error=timedelta(hours=-2)), None),
+        ("it is off by nothing to speak of", replace(AHEAD, operator_clock_error=timedelta(0)), Reason.RENEWAL_DUE),
+        (
+            "whoever else signs has a clock of their own",
+            issued(look(desired=certificate(issuer=CertManagerIssuer("ca", "Issuer", "cert-manager.io"))), facts=LATER),
+            None,
+        ),
+    ],
+)
+def test_a_certificate_from_the_future(sentence: str, s: CertificateSituation, reason: Reason | None) -> None:
+    assert reason_of(s) is reason, sentence
+    if reason is not None:
+        why = why_issue(s)
+        assert why is not None and "2026-11-23 12:00" in why[1]
+        made = replace(NEW, facts=replace(NEW.facts, not_before=s.now - BACKDATED))
+        assert reason_of(replace(s, revisions=(OLD, made))) is None, "and no more than once"
+
+
+def test_a_device_that_has_one_from_the_future_gets_the_next() -> None:
+    """Even if it was not looked at since the clock is right."""
+    made = replace(NEW, facts=replace(NEW.facts, not_before=AHEAD.now - BACKDATED))
+    gate = member(secure="True", state=RevisionState(installed=OLD.ref))
+    step = decide_certificate(replace(AHEAD, revisions=(OLD, made), members=(gate,))).next
+    assert isinstance(step, GiveTurn) and step.revision == made
 
 
 def test_an_unfit_key_that_was_asked_for_is_not_replaced() -> None:
@@ -358,9 +397,6 @@ def test_a_turn_on_a_revision_that_is_gone_is_no_turn() -> None:
 
 
 # --------------------------------------------------------------------------------------------- tidying
-
-OLD = replace(ONE, number=1)
-NEW = replace(ONE, number=2, secret="gate-r2", facts=replace(ONE.facts, fingerprint="n" * 64))
 
 
 def tidy(state: RevisionState, **more: Any) -> CertificateSituation:

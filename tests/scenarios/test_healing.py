@@ -190,6 +190,21 @@ async def test_a_certificate_is_renewed_in_time_without_anybody_noticing(world: 
     assert secrets.split() == ["secret/gate-r2"], "the old revision goes when nobody needs it"
 
 
+async def test_a_certificate_that_was_made_while_the_clock_ran_ahead_is_replaced_once(world: World) -> None:
+    world.clock.forward(timedelta(days=30))
+    camera = await world.one_camera()
+    first = camera.served_fingerprint
+    assert not await world.trusted(camera.address)
+    world.clock.forward(-timedelta(days=30))
+    world.look_again()
+    await world.holds(lambda: camera.served_fingerprint != first)
+    await world.becomes_trusted(camera)
+    await world.ready("gate")
+    world.look_again()
+    await world.more_passes("Device", 3)
+    assert (await world.get("dcert", "gate"))["status"]["revision"] == 2
+
+
 @pytest.mark.parametrize(
     ("days", "begins", "then", "wish"),
     [

@@ -132,7 +132,8 @@ class CertificateSituation:
     live: of the Devices on our revisions those that exist, by uid. csr: what stands in the CSR's ConfigMap. answer: of
     whoever signs, to the open request; with a provided certificate always. pending_keys: Secrets with keys that no
     request needs now.
-    highest: the highest number that a revision of this name ever had, whoever owned it.
+    highest: the highest number that a revision of this name ever had, whoever owned it. operator_clock_error: our clock
+    against the API server's, None when it cannot be told.
     """
 
     desired: DesiredCertificate
@@ -147,6 +148,7 @@ class CertificateSituation:
     answer: Answer | None = None
     pending_keys: tuple[str, ...] = ()
     highest: int = 0
+    operator_clock_error: timedelta | None = None
 
     @property
     def wanted(self) -> Revision | None:

@@ -37,6 +37,7 @@ from device_cert_operator.core.placement import (
     device_is_not_at_its_address,
     displaced_device_needs_login,
 )
+from device_cert_operator.core.schedule import OPERATOR_CLOCK_TOLERANCE
 from device_cert_operator.core.situation import Situation
 from device_cert_operator.core.steps import (
     EnableHTTPS,
@@ -55,7 +56,6 @@ _WITHOUT_CHAIN = (
     "It was given it with its certificate and does not pass it on: see whether another firmware does, or have the "
     "certificate signed by a CA that clients trust directly."
 )
-OPERATOR_CLOCK_TOLERANCE = timedelta(seconds=10)
 
 
 def object_is_paused(s: Situation) -> Finding | None:

@@ -13,6 +13,7 @@ BACKOFF_CEILING = timedelta(minutes=10)
 ISSUING_CEILING = timedelta(hours=1)
 ON_CHANGE_POLL = timedelta(minutes=10)
 TURN_LASTS = timedelta(minutes=15)
+OPERATOR_CLOCK_TOLERANCE = timedelta(seconds=10)
 STALLED_WHEN_UNREACHABLE_FOR = timedelta(minutes=10)
 
 

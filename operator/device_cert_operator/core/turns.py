@@ -12,7 +12,7 @@ from device_cert_operator.core.model import (
 )
 from device_cert_operator.core.schedule import TURN_LASTS
 from device_cert_operator.core.status import MemberStatus
-from device_cert_operator.core.wanted import input_hash, is_due, is_under_authority
+from device_cert_operator.core.wanted import input_hash, is_due, is_from_the_future, is_under_authority
 from device_cert_operator.reasons import Reason
 
 
@@ -69,6 +69,7 @@ def is_satisfied(member: Member, s: CertificateSituation) -> bool:
         not (names_of(*s.desired.dns_names, *s.desired.ip_addresses) | member.names()).missing_from(revision.facts)
         and revision.input_hash.partition("-")[0] == input_hash(s, Names()).partition("-")[0]
         and is_under_authority(s, revision)
+        and not is_from_the_future(s, revision)
         and not is_due(s, revision)
     )
 

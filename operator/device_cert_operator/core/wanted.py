@@ -3,7 +3,7 @@
 import hashlib
 import json
 from dataclasses import asdict, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from device_cert_operator.core.allowed import why_not_allowed
 from device_cert_operator.core.certificate_model import CertificateSituation, Member
@@ -24,14 +24,18 @@ from device_cert_operator.core.model import (
 from device_cert_operator.core.profile import end_of_leaf
 from device_cert_operator.core.requests import (
     Signed,
+    signs_itself,
 )
 from device_cert_operator.core.schedule import (
+    OPERATOR_CLOCK_TOLERANCE,
     effective_renew_before,
     fraction_of,
     is_worth_a_renewal,
     renewal_time,
 )
 from device_cert_operator.reasons import Reason
+
+FROM_THE_FUTURE = timedelta(minutes=5)  # a NotBefore this far ahead is no matter of two clocks
 
 
 def wanted_names(s: CertificateSituation) -> Names:
@@ -109,6 +113,12 @@ def why_issue(s: CertificateSituation) -> tuple[Reason, str] | None:
         return Reason.SPEC_CHANGED, "The spec changed, or a renewal was asked for."
     if (unfit := _unfit_device(s, revision)) is not None:
         return Reason.KEY_DOES_NOT_FIT, f"Device {unfit} takes no {key_type_of(revision)} keys."
+    if is_from_the_future(s, revision):
+        return (
+            Reason.RENEWAL_DUE,
+            f"The certificate is valid from {revision.facts.not_before:%Y-%m-%d %H:%M} UTC: the operator's clock was "
+            "ahead when it was made.",
+        )
     if is_due(s, revision):
         return Reason.RENEWAL_DUE, "The certificate is due for renewal."
     return None
@@ -162,6 +172,17 @@ def renewal_at(desired: DesiredCertificate, facts: CertificateFacts) -> datetime
         facts.not_after - facts.not_before, desired.renew_before, desired.renew_before_percentage
     )
     return renewal_time(facts.not_before, facts.not_after, before, desired.uid)
+
+
+def is_from_the_future(s: CertificateSituation, revision: Revision) -> bool:
+    """Our own CA signed it by a clock that ran ahead; another is dated back, within the CA's validity, and so is not.
+
+    Unless it is the clock of now that is off.
+    """
+    error = s.operator_clock_error
+    if error is not None and abs(error) > OPERATOR_CLOCK_TOLERANCE:
+        return False
+    return signs_itself(s.desired) and revision.facts.not_before > s.now + FROM_THE_FUTURE
 
 
 def is_due(s: CertificateSituation, revision: Revision) -> bool:

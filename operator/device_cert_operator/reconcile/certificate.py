@@ -91,6 +91,7 @@ async def observe(this: Round) -> CertificateSituation:
         revisions=cache.revisions(namespace, this.view.uid),
         authority=await _authority_state(this),
         live=_live(this),
+        operator_clock_error=this.tools.cluster.clock_error(),
         copied=copy.fingerprint if copy else None,
     )
     found = with_allowed_names(found)
