@@ -40,6 +40,7 @@ from device_cert_operator.core.status import (
     FailedRevision,
     RebootStatus,
     RevisionState,
+    with_first_requests,
 )
 from device_cert_operator.core.steps import (
     Activate,
@@ -244,12 +245,14 @@ CASES = [
     (
         "a reboot is asked for",
         situation(report=report(), desired=desired(reboot_request="now")),
-        RecordReboot("now", execute=True),
+        RecordReboot("now"),
     ),
     (
         "a reboot asked for at the first pass",
-        situation(report=report(), desired=desired(reboot_request="now"), status=DeviceStatus()),
-        RecordReboot("now", execute=False),
+        situation(
+            report=report(), desired=desired(reboot_request="now"), status=replace(INSTALLED, observed_generation=-1)
+        ),
+        rest(Reason.SETTLED, State.SETTLED),
     ),
     (
         "a reboot that was handled",
@@ -261,12 +264,12 @@ CASES = [
     (
         "a log-in is asked for, and the last one was refused",
         situation(desired=desired(retry_login_request="now"), login_error=CredentialsRejected("no")),
-        RecordRetryLogin("now", execute=True),
+        RecordRetryLogin("now"),
     ),
     (
         "a log-in asked for at the first pass",
-        situation(desired=desired(retry_login_request="now"), status=DeviceStatus()),
-        RecordRetryLogin("now", execute=False),
+        situation(desired=desired(retry_login_request="now"), status=replace(INSTALLED, observed_generation=-1)),
+        rest(Reason.SETTLED, State.SETTLED),
     ),
     (
         "a log-in that was asked for follows at once",
@@ -783,3 +786,9 @@ def test_an_offset_is_told_in_words(offset: timedelta, told: str) -> None:
     from device_cert_operator.core.checks import describe_offset
 
     assert describe_offset(offset) == told
+
+
+def test_what_stands_there_at_the_first_pass_counts_as_handled_with_the_write_that_ends_it() -> None:
+    seen = with_first_requests(DeviceStatus(), "old", "older")
+    assert (seen.handled_reboot, seen.handled_retry_login) == ("old", "older")
+    assert with_first_requests(INSTALLED, "new", None) == INSTALLED

@@ -117,6 +117,11 @@ class Situation:
     misnamed: tuple[str, ...] = ()
 
     @property
+    def is_first_pass(self) -> bool:
+        """No pass over this Device has ended yet: what it asks for may come from a backup, or from Git."""
+        return self.status.observed_generation < 0
+
+    @property
     def turn(self) -> Revision | None:
         return self.assignment.turn if self.assignment else None
 

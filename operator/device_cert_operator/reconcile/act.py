@@ -113,13 +113,13 @@ async def _act(step: DeviceWork, situation: Situation, visit: Visit) -> None:
             await look_at_declared(visit)
         case LogIn():
             await _log_in(visit, situation)
-        case RecordRetryLogin(request, execute):
-            await _record_retry_login(visit, request, execute=execute)
+        case RecordRetryLogin(request):
+            await _record_retry_login(visit, request)
         case ReadInventory():
             visit.inventory = await ask(visit, situation, "inventory", lambda driver: driver.inventory())
-        case RecordReboot(request, execute):
+        case RecordReboot(request):
             await visit.save(replace(visit.status, handled_reboot=request))
-            visit.reboot_now = request if execute else None
+            visit.reboot_now = request
         case Reboot(cause):
             await _reboot(visit, situation, cause)
         case SetClock():
@@ -172,13 +172,13 @@ async def _locate(visit: Visit) -> None:
     memory.located_at = None
 
 
-async def _record_retry_login(visit: Visit, request: str, *, execute: bool) -> None:
+async def _record_retry_login(visit: Visit, request: str) -> None:
     """The request and the try that it wins are one write: a crash neither loses nor doubles it."""
     known = visit.memory.unwritten_login or visit.status.credentials
-    status = replace(visit.status, handled_retry_login=request)
-    await visit.save(replace(status, credentials=credentials.another_try(known)) if execute else status)
-    if execute:
-        visit.memory.unwritten_login = None
+    await visit.save(
+        replace(visit.status, handled_retry_login=request, credentials=credentials.another_try(known)),
+    )
+    visit.memory.unwritten_login = None
 
 
 async def _log_in(visit: Visit, situation: Situation) -> None:
