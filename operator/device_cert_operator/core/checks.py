@@ -148,9 +148,11 @@ def device_is_another(s: Situation) -> Finding | None:
 
 
 def login_is_due(s: Situation) -> Finding | None:
-    """The routine full check, or something that only a log-in can tell or mend."""
+    """The routine full check, or something that only a log-in can tell or mend; whether it still is another device."""
     if s.recognition is None or not s.recognition.may_log_in or s.report is not None or s.login_error is not None:
         return None
+    if (told := s.told_as_another) is not None:
+        return to_do("Identified", Reason.IDENTITY_MISMATCH, told.message, LogIn())
     again = s.done & {SetClock, UseNTP, RecordRetryLogin}  # what was set is read again
     if s.full_check_due or _needs_hands(s) or again:
         return to_do(None, Reason.WORKING, "The device is being asked for its clock and state.", LogIn())

@@ -197,13 +197,15 @@ async def _log_in(visit: Visit, situation: Situation) -> None:
         return
     visit.report = report
     visit.memory.capabilities = report.capabilities
-    visit.memory.last_full_pass = visit.memory.passes
     visit.memory.offset = report.clock.offset
-    if situation.recognition is None or not isinstance(situation.served, Served):
-        return
     known = visit.status.identity
-    proven_by = situation.recognition.proven_by
+    proven_by = situation.recognition.proven_by if situation.recognition else None
     if identity.why_another(proven_by, visit.desired.pins, known.device, report.identity) is not None:
+        visit.memory.last_full_pass = None  # whoever it is: the device that is meant is still to be checked
+        return
+    visit.memory.last_full_pass = visit.memory.passes
+    visit.memory.full_check_of = visit.desired.generation
+    if situation.recognition is None or not isinstance(situation.served, Served):
         return
     learned = situation.served.leaf.public_key_sha256 if situation.recognition.learn else known.public_key_sha256
     visit.status = replace(

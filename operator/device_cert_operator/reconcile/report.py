@@ -83,7 +83,9 @@ def _address_status(s: Situation, report_of: DeviceReport | None, *, proven: boo
 def _identity_holds(s: Situation) -> bool:
     proven_by = s.recognition.proven_by if s.recognition else None
     known = s.status.identity.device
-    return s.report is None or why_another(proven_by, s.desired.pins, known, s.report.identity) is None
+    if s.report is None:
+        return s.told_as_another is None
+    return why_another(proven_by, s.desired.pins, known, s.report.identity) is None
 
 
 def _clock_status(s: Situation) -> ClockStatus:
