@@ -26,6 +26,7 @@ from device_cert_operator.core.authority_model import (
     RootShape,
     RotationPolicy,
     RotationStatus,
+    with_first_rotation,
 )
 from device_cert_operator.core.authority_steps import (
     BeginRotation,
@@ -43,7 +44,7 @@ from device_cert_operator.core.authority_steps import (
 )
 from device_cert_operator.core.model import KeyType, NameConstraints, ObjectKey, SubjectFields, names_of
 from device_cert_operator.core.status import ServedStatus
-from device_cert_operator.core.steps import Rest
+from device_cert_operator.core.steps import Rest, State
 from device_cert_operator.core.verdict import ANY_PURPOSE, SERVER_AUTH
 from device_cert_operator.errors import ClusterError, MissingReference, OperatorError
 from device_cert_operator.reasons import Reason
@@ -119,9 +120,11 @@ STEPS: list[tuple[str, AuthoritySituation, object]] = [
         RememberRoot(Origin.ADOPTED, SHAPE.digest),
     ),
     (
-        "a request at the very first look",
-        situation(status=AuthorityStatus(), desired=wanting(rotate_request="old", trust_distributed="t")),
-        RecordRequests("old", "t"),
+        "a request at the very first look is the report's to remember",
+        situation(
+            status=replace(KNOWN, observed_generation=-1), desired=wanting(rotate_request="old", trust_distributed="t")
+        ),
+        Rest(State.SETTLED, Reason.SETTLED, "Nothing is left to do."),
     ),
     ("the bundle lacks", situation(bundle=Bundle.DIFFERS), WriteBundle()),
     (
@@ -414,3 +417,9 @@ def test_a_phase_of_a_rotation_has_its_time(phase: Phase, due: datetime) -> None
     """Begun a day ago, with an overlap of two, so that devices follow within half a day."""
     rotation = RotationStatus(phase, NOW - DAY, NOW - DAY)
     assert rotation.due_at(RotationPolicy(overlap=2 * DAY)) == due
+
+
+def test_what_stands_there_at_the_first_pass_counts_as_handled_with_the_write_that_ends_it() -> None:
+    seen = with_first_rotation(AuthorityStatus(), "old", "t")
+    assert (seen.handled_rotate, seen.handled_trust) == ("old", "t")
+    assert with_first_rotation(KNOWN, "new", "t") == KNOWN

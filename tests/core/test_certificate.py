@@ -319,6 +319,8 @@ def test_a_lost_device_stops_no_renewal_decision_but_issues_nothing() -> None:
 def test_a_renew_request_is_remembered_first() -> None:
     s = replace(FIT, desired=replace(FIT.desired, renew_request="now"))
     assert decide_certificate(s).next == RecordRenew("now")
+    paused_before = replace(s, revisions=(), status=CertificateStatus(observed_generation=1))
+    assert decide_certificate(paused_before).next == RecordRenew("now"), "before the first is issued: never a second"
 
 
 # ------------------------------------------------------------------------------------------------ turns

@@ -8,7 +8,7 @@ import pytest
 
 from device_cert_operator.core.checks import clock_is_off, connection_is_not_secure, device_is_unreachable
 from device_cert_operator.core.decide import decide
-from device_cert_operator.core.device_conditions import claims
+from device_cert_operator.core.device_conditions import PARTS, claims
 from device_cert_operator.core.identity import Recognition
 from device_cert_operator.core.installation import (
     ACTIVATION,
@@ -23,6 +23,7 @@ from device_cert_operator.core.model import (
     ClockPolicy,
     ClockReading,
     ClockSource,
+    Condition,
     DeviceIdentity,
     KeyType,
     MaintenanceWindow,
@@ -40,6 +41,7 @@ from device_cert_operator.core.status import (
     FailedRevision,
     RebootStatus,
     RevisionState,
+    with_first_requests,
 )
 from device_cert_operator.core.steps import (
     Activate,
@@ -94,6 +96,11 @@ LOOKED_FOR: dict[str, Any] = {
     "searching": True,
 }
 INSTALLED = DeviceStatus(observed_generation=1, revision=RevisionState(installed=R1.ref))
+WELL = tuple(Condition(kind, "True", Reason.ANSWERS, "Well.", 1, NOW) for kind in (*PARTS, "Ready"))
+ANOTHER = Condition("Identified", "False", Reason.IDENTITY_MISMATCH, "It is another.", 1, NOW)
+MISMATCHED = situation(
+    status=replace(INSTALLED, conditions=tuple(ANOTHER if one.type == "Identified" else one for one in WELL))
+)
 NEW_TURN = situation(assignment=assignment(R2, R1), report=report())
 ACTIVATING = Activating(R2.ref, NOW - timedelta(seconds=1), "path-1", "a" * 64)
 UNDER_WAY = with_revision_state(NEW_TURN, activating=ACTIVATING)
@@ -186,6 +193,17 @@ CASES = [
     ),
     # logging in
     ("the routine log-in", situation(full_check_due=True), LogIn()),
+    ("a log-in while another device was told", MISMATCHED, LogIn()),
+    (
+        "another device was told, and the log-in fails",
+        replace(MISMATCHED, login_error=DeviceBusy("later")),
+        rest(Reason.DEVICE_BUSY, State.WAITING),
+    ),
+    (
+        "another device was told, and it is the right one now",
+        replace(MISMATCHED, report=report()),
+        rest(Reason.SETTLED, State.SETTLED),
+    ),
     ("a new turn wants a log-in", replace(NEW_TURN, report=None), LogIn()),
     (
         "a refused log-in",
@@ -244,12 +262,14 @@ CASES = [
     (
         "a reboot is asked for",
         situation(report=report(), desired=desired(reboot_request="now")),
-        RecordReboot("now", execute=True),
+        RecordReboot("now"),
     ),
     (
         "a reboot asked for at the first pass",
-        situation(report=report(), desired=desired(reboot_request="now"), status=DeviceStatus()),
-        RecordReboot("now", execute=False),
+        situation(
+            report=report(), desired=desired(reboot_request="now"), status=replace(INSTALLED, observed_generation=-1)
+        ),
+        rest(Reason.SETTLED, State.SETTLED),
     ),
     (
         "a reboot that was handled",
@@ -261,12 +281,12 @@ CASES = [
     (
         "a log-in is asked for, and the last one was refused",
         situation(desired=desired(retry_login_request="now"), login_error=CredentialsRejected("no")),
-        RecordRetryLogin("now", execute=True),
+        RecordRetryLogin("now"),
     ),
     (
         "a log-in asked for at the first pass",
-        situation(desired=desired(retry_login_request="now"), status=DeviceStatus()),
-        RecordRetryLogin("now", execute=False),
+        situation(desired=desired(retry_login_request="now"), status=replace(INSTALLED, observed_generation=-1)),
+        rest(Reason.SETTLED, State.SETTLED),
     ),
     (
         "a log-in that was asked for follows at once",
@@ -783,3 +803,42 @@ def test_an_offset_is_told_in_words(offset: timedelta, told: str) -> None:
     from device_cert_operator.core.checks import describe_offset
 
     assert describe_offset(offset) == told
+
+
+def test_what_stands_there_at_the_first_pass_counts_as_handled_with_the_write_that_ends_it() -> None:
+    seen = with_first_requests(DeviceStatus(), "old", "older")
+    assert (seen.handled_reboot, seen.handled_retry_login) == ("old", "older")
+    assert with_first_requests(INSTALLED, "new", None) == INSTALLED
+
+
+@pytest.mark.parametrize(
+    ("sentence", "more"),
+    [
+        ("it is being logged in to", {}),
+        ("it is busy", {"login_error": DeviceBusy("later")}),
+        ("it does not take the log-in", {"login_error": CredentialsRejected("no")}),
+        ("it is away", {"served": AWAY, "recognition": None}),
+    ],
+)
+def test_that_it_is_another_device_stays_told_until_a_login_shows_otherwise(
+    sentence: str, more: dict[str, object]
+) -> None:
+    s = replace(MISMATCHED, **more)
+    told = {claim.type: claim for claim in claims(s, decide(s))}
+    assert (told["Identified"].status, told["Identified"].message) == ("False", "It is another."), sentence
+    assert told["Ready"].status == "False"
+
+
+def test_once_a_login_shows_the_right_device_it_is_identified() -> None:
+    s = replace(MISMATCHED, report=report())
+    told = {claim.type: claim.status for claim in claims(s, decide(s))}
+    assert (told["Identified"], told["Ready"]) == ("True", "True")
+
+
+def test_an_edit_counts_as_carried_out_only_after_a_login() -> None:
+    edited = situation(unseen_edit=True, login_error=DeviceBusy("later"), status=replace(INSTALLED, conditions=WELL))
+    told = {claim.type: claim for claim in claims(edited, decide(edited))}
+    assert (told["Ready"].status, told["Ready"].reason) == ("False", Reason.NOT_LOGGED_IN)
+    assert told["Reconciling"].status == "True"
+    seen = replace(edited, login_error=None, report=report())
+    assert next(one for one in claims(seen, decide(seen)) if one.type == "Ready").status == "True"

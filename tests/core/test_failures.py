@@ -57,7 +57,7 @@ SECRET_AWAY = MissingReference("no Secret", reason=Reason.SECRET_NOT_SHARED)
         (Unsupported("no service"), LogIn(), "Authenticated"),
         (InvalidSpec("no path"), LogIn(), "Authenticated"),
         (ClusterError("forbidden"), LogIn(), "Authenticated"),
-        (ClusterError("away"), RecordRetryLogin("now", execute=True), "Authenticated"),
+        (ClusterError("away"), RecordRetryLogin("now"), "Authenticated"),
         (InvalidSpec("no subnet"), Locate(), "AddressCurrent"),
         (ProtocolViolation("<html>"), ExportCA(), "Secure"),
         (DeviceRefused("no"), SetClock(), "ClockInSync"),

@@ -498,3 +498,53 @@ async def test_cameras_on_ordinary_days_become_secure_all_the_same(world: World)
         assert camera.guard.refused == 0
         assert camera.journal.overlaps == 0
     assert sum(camera.faults.chances for camera in cameras) > 5, "it was no ordinary day"
+
+
+async def looked_at_often(world: World, count: int) -> None:
+    """So many passes over every Device, however long the checkInterval."""
+    for _ in range(count):
+        world.look_again()
+        await world.more_passes("Device", 1)
+
+
+async def test_an_edited_serial_number_counts_at_once_and_stays_told(world: World) -> None:
+    camera = await world.one_camera(checkInterval="24h")
+    await looked_at_often(world, 2)
+    wrong = world.device("gate", checkInterval="24h", identity__serialNumber="ANOTHER")
+    await world.apply(wrong)
+    mismatch = await world.until("dev", "gate", "Identified", "False", "IdentityMismatch", within=10)
+    await world.until("dev", "gate", "Ready", "False", "IdentityMismatch")
+    for _ in range(8):
+        await looked_at_often(world, 1)
+        assert await world.condition("dev", "gate", "Identified") == mismatch
+    [event] = await world.told("IdentityMismatch")
+    assert event.get("count", 1) == 1
+    await world.apply(world.device("gate", checkInterval="24h", identity__serialNumber=camera.serial_number))
+    await world.until("dev", "gate", "Ready", "True", within=10)
+
+
+async def test_of_devices_with_one_key_that_were_swapped_is_told_at_once_and_it_stays_told(world: World) -> None:
+    for number in (1, 2):
+        await world.camera(f"c{number}", number)
+    await world.credentials()
+    await world.authority()
+    long = {"checkInterval": "24h"}
+    right = [world.device(f"c{number}", number, **long) for number in (1, 2)]
+    await world.apply(*right, world.certificate("all", "c1", "c2"))
+    await world.start_operator()
+    await world.until("dcert", "all", "Ready", "True", within=30)
+    await world.apply(world.device("c1", 2, **long), world.device("c2", 1, **long))
+    told = [await world.until("dev", name, "Identified", "False", "IdentityMismatch") for name in ("c1", "c2")]
+    await looked_at_often(world, 8)
+    assert [await world.condition("dev", name, "Identified") for name in ("c1", "c2")] == told
+    await world.apply(*right)
+    await world.until("dev", "c1", "Ready", "True", within=10)
+    await world.until("dev", "c2", "Ready", "True", within=10)
+
+
+async def test_an_edit_that_only_a_login_can_carry_out_is_carried_out_at_once(world: World) -> None:
+    camera = await world.one_camera(checkInterval="24h")
+    await looked_at_often(world, 2)
+    await world.apply(world.device("gate", checkInterval="24h", clock__ntpServers=["192.0.2.1"]))
+    await world.holds(lambda: camera.ntp_servers == ("192.0.2.1",))
+    await world.ready("gate")

@@ -231,6 +231,20 @@ async def test_a_request_seen_at_the_very_first_pass_is_only_remembered(world: W
     assert status["number"] == 1
 
 
+async def test_a_request_seen_first_by_a_paused_operator_is_only_remembered(world: World) -> None:
+    manifest = authority()
+    manifest["metadata"]["annotations"] = {"devicecert.io/rotate": "kept in Git"}
+    await world.apply(manifest)
+    await world.start_operator(paused=True)
+    await world.until("dca", "site-ca", "Ready", "False", "Paused")
+    await world.stop_operator()
+    await world.start_operator()
+    await world.until("dca", "site-ca", "Ready", "True")
+    assert await rotation(world) == {}
+    await world.kubectl("annotate", "dca", "site-ca", "--overwrite", "devicecert.io/rotate=again")
+    await phase(world, "Distributing")
+
+
 @pytest.mark.parametrize("write", ["create", "write_bundle", "keep_aside", "replace", "delete", "status"])
 async def test_a_rotation_goes_on_after_a_kill_just_behind_a_write(world: World, write: str) -> None:
     await one_camera(world, rotation={"overlap": "2h"})

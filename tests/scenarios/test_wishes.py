@@ -38,6 +38,38 @@ async def test_a_reboot_annotation_at_the_first_pass_is_only_remembered(world: W
     assert camera.journal.reboots == 1
 
 
+@pytest.mark.parametrize("why", ["paused", "observed", "locked out", "unreadable"])
+async def test_a_reboot_annotation_is_only_remembered_where_nothing_may_be_done_at_the_first_pass(
+    world: World, why: str
+) -> None:
+    camera = await world.camera("gate")
+    await world.credentials(password="wrong" if why == "locked out" else "secret")
+    await world.authority()
+    blocked = {
+        "observed": {"management": "Observe"},
+        "unreadable": {"maintenanceWindows": [{"schedule": "0 0 30 2 *", "duration": "2h"}]},
+    }
+    gate = world.device("gate", annotations={"devicecert.io/reboot": "kept in Git"}, **blocked.get(why, {}))
+    await world.apply(gate, world.certificate("gate"))
+    await world.start_operator(paused=why == "paused")
+    reason = {
+        "paused": "Paused",
+        "observed": "ObserveOnly",
+        "locked out": "CredentialsRejected",
+        "unreadable": "InvalidSpec",
+    }[why]
+    await world.until("dev", "gate", "Ready", "False", reason)
+    await world.stop_operator()
+    await world.credentials()
+    await world.apply(world.device("gate", annotations={"devicecert.io/reboot": "kept in Git"}))
+    await world.start_operator()
+    await world.ready("gate")
+    await world.more_passes("Device", 2)
+    assert camera.journal.reboots == 0
+    await world.kubectl("annotate", "dev", "gate", "--overwrite", "devicecert.io/reboot=again")
+    await world.holds(lambda: camera.journal.reboots == 1)
+
+
 async def test_a_paused_device_is_left_alone(world: World) -> None:
     camera = await world.camera("gate")
     await world.credentials()

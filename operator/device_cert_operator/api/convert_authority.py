@@ -57,10 +57,16 @@ def desired_authority(obj: Document) -> DesiredAuthority:
         raise InvalidSpec(f"{key} cannot be read: {error}.") from None
 
 
+def authority_requests(obj: Document) -> tuple[str | None, str | None]:
+    """The values of rotate and of trust-distributed, which need no spec to be read."""
+    notes = obj["metadata"].get("annotations") or {}
+    return request_of(notes.get(ROTATE)), request_of(notes.get(TRUST_DISTRIBUTED))
+
+
 def _authority(obj: Document, key: ObjectKey) -> DesiredAuthority:
     meta = obj["metadata"]
-    notes = meta.get("annotations") or {}
     spec = Part(obj.get("spec"), "spec")
+    rotate, trust = authority_requests(obj)
     return DesiredAuthority(
         key=key,
         uid=meta["uid"],
@@ -71,8 +77,8 @@ def _authority(obj: Document, key: ObjectKey) -> DesiredAuthority:
         duration=spec.duration("duration", TEN_YEARS),
         allowed=_allowed(spec.part("allowed")),
         rotation=_rotation(spec.part("rotation")),
-        rotate_request=request_of(notes.get(ROTATE)),
-        trust_distributed=request_of(notes.get(TRUST_DISTRIBUTED)),
+        rotate_request=rotate,
+        trust_distributed=trust,
         paused=is_paused(obj),
         deleting="deletionTimestamp" in meta,
     )

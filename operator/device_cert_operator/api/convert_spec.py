@@ -81,6 +81,12 @@ def is_paused(obj: Object) -> bool:
     return (obj["metadata"].get("annotations") or {}).get(PAUSED) == "true"
 
 
+def device_requests(obj: Object) -> tuple[str | None, str | None]:
+    """The values of reboot and of retry-login, which need no spec to be read."""
+    notes = obj["metadata"].get("annotations") or {}
+    return request_of(notes.get(REBOOT)), request_of(notes.get(RETRY_LOGIN))
+
+
 def parse_time(text: str) -> datetime:
     """RFC 3339, to an aware time in UTC. Raises ValueError."""
     at = datetime.fromisoformat(text)
@@ -97,6 +103,7 @@ def _device(obj: Object, key: ObjectKey) -> DesiredDevice:
     notes = meta.get("annotations") or {}
     spec = Part(obj.get("spec"), "spec")
     address, connection, clock = spec.part("address"), spec.part("connection"), spec.part("clock")
+    reboot, retry_login = device_requests(obj)
     return DesiredDevice(
         key=key,
         uid=meta["uid"],
@@ -125,8 +132,8 @@ def _device(obj: Object, key: ObjectKey) -> DesiredDevice:
         check_interval=spec.duration("checkInterval", timedelta(minutes=5)),
         paused=is_paused(obj),
         accepted_key=_sha256(notes.get(ACCEPT_KEY)),
-        reboot_request=request_of(notes.get(REBOOT)),
-        retry_login_request=request_of(notes.get(RETRY_LOGIN)),
+        reboot_request=reboot,
+        retry_login_request=retry_login,
         deleting="deletionTimestamp" in meta,
     )
 

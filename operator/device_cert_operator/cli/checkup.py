@@ -257,7 +257,8 @@ async def check_device(key: ObjectKey, tools: Tools) -> list[Result]:
     if view.desired is None:
         raise view.problem or InvalidSpec(f"{key} cannot be read.")
     memory = tools.memory.of(view.uid)
-    memory.last_full_pass = memory.passes  # the routine log-in would hide what comes after it
+    # the routine log-in would hide what comes after it
+    memory.last_full_pass, memory.full_check_of = memory.passes, view.desired.generation
     async with Visit(view, held_if_all_are(view.desired, tools.settings), tools) as visit:
         situation = await observe(visit)
     return list(_tell(situation, decide(replace(situation, status=view.status))))

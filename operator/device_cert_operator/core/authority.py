@@ -144,14 +144,6 @@ def _paused(s: AuthoritySituation) -> Rest | None:
     return None
 
 
-def _first_requests(s: AuthoritySituation) -> RecordRequests | None:
-    """What stands there at the very first look was not asked for now: it may come from a backup, or from Git."""
-    seen = (s.desired.rotate_request, s.desired.trust_distributed)
-    if s.status.observed_generation >= 0 or seen == (s.status.handled_rotate, s.status.handled_trust):
-        return None
-    return RecordRequests(*seen)
-
-
 def _no_root_yet(s: AuthoritySituation) -> MakeRoot | RememberRoot | Rest | None:
     if s.status.certificate is not None:
         return None
@@ -231,7 +223,8 @@ def _next_root(s: AuthoritySituation) -> MakeNext | RememberNext | Rest | None:
 
 def _requested(s: AuthoritySituation) -> BeginRotation | RecordRequests | Rest | None:
     request = s.desired.rotate_request
-    if request is None or request == s.status.handled_rotate:
+    first_pass = s.status.observed_generation < 0  # it may come from a backup, or from Git, and is only remembered
+    if request is None or first_pass or request == s.status.handled_rotate:
         return None
     if s.rotation is not None:
         return RecordRequests(request, s.status.handled_trust)
@@ -330,7 +323,6 @@ def _left_over(s: AuthoritySituation) -> DeleteNext | None:
 
 CHOICES: tuple[Callable[[AuthoritySituation], AuthorityStep | Rest | None], ...] = (
     _paused,
-    _first_requests,
     _no_root_yet,
     _half_remembered,
     _finish,

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import assert_never
@@ -169,3 +169,13 @@ class AuthorityStatus:
     handled_rotate: str | None = None
     handled_trust: str | None = None
     conditions: tuple[Condition, ...] = field(default=())
+
+
+def with_first_rotation(status: AuthorityStatus, rotate: str | None, trust: str | None) -> AuthorityStatus:
+    """In the write that ends the first pass, whatever that came to, what was asked for until then counts as handled.
+
+    It may come from a backup, or from Git: an operator that was only paused then must not rotate for it later.
+    """
+    if status.observed_generation >= 0:
+        return status
+    return replace(status, handled_rotate=rotate, handled_trust=trust)

@@ -119,10 +119,9 @@ def device_is_not_recognised(s: Situation) -> Finding | None:
 def login_retry_is_requested(s: Situation) -> Finding | None:
     """The verb devicecert.io/retry-login: remembered first; a value seen at the very first pass is only remembered."""
     request = s.desired.retry_login_request
-    if request is None or request == s.status.handled_retry_login:
+    if request is None or s.is_first_pass or request == s.status.handled_retry_login:
         return None
-    first_pass = s.status.observed_generation < 0
-    return to_do(None, Reason.WORKING, "A log-in was asked for.", RecordRetryLogin(request, execute=not first_pass))
+    return to_do(None, Reason.WORKING, "A log-in was asked for.", RecordRetryLogin(request))
 
 
 def login_failed(s: Situation) -> Finding | None:
@@ -149,9 +148,11 @@ def device_is_another(s: Situation) -> Finding | None:
 
 
 def login_is_due(s: Situation) -> Finding | None:
-    """The routine full check, or something that only a log-in can tell or mend."""
+    """The routine full check, or something that only a log-in can tell or mend; whether it still is another device."""
     if s.recognition is None or not s.recognition.may_log_in or s.report is not None or s.login_error is not None:
         return None
+    if (told := s.told_as_another) is not None:
+        return to_do("Identified", Reason.IDENTITY_MISMATCH, told.message, LogIn())
     again = s.done & {SetClock, UseNTP, RecordRetryLogin}  # what was set is read again
     if s.full_check_due or _needs_hands(s) or again:
         return to_do(None, Reason.WORKING, "The device is being asked for its clock and state.", LogIn())
@@ -203,10 +204,9 @@ def reboot_is_requested(s: Situation) -> Finding | None:
     if s.reboot_now is not None and Reboot not in s.done:
         return to_do(None, Reason.WORKING, "A reboot was asked for.", Reboot(s.reboot_now))
     request = s.desired.reboot_request
-    if request is None or request == s.status.handled_reboot:
+    if request is None or s.is_first_pass or request == s.status.handled_reboot:
         return None
-    first_pass = s.status.observed_generation < 0
-    return to_do(None, Reason.WORKING, "A reboot was asked for.", RecordReboot(request, execute=not first_pass))
+    return to_do(None, Reason.WORKING, "A reboot was asked for.", RecordReboot(request))
 
 
 def https_is_not_enabled(s: Situation) -> Finding | None:

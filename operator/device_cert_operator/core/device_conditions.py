@@ -89,6 +89,8 @@ def _part(kind: str, s: Situation, plan: Plan) -> Claim:
 
 
 def _identified(s: Situation) -> Claim:
+    if (told := s.told_as_another) is not None:
+        return no("Identified", Reason.IDENTITY_MISMATCH, told.message)
     if s.recognition is None:
         return unknown("Identified", Reason.NOT_CHECKED, "The device does not answer.")
     if s.recognition.learn and not s.key_is_learned:
@@ -145,6 +147,8 @@ def _ready(parts: tuple[Claim, ...], s: Situation, plan: Plan) -> Claim:
     )
     if open_part is not None and open_part.reason is not Reason.CLOCK_UNREAD:
         return no("Ready", open_part.reason, open_part.message)
+    if s.unseen_edit and s.report is None:
+        return no("Ready", Reason.NOT_LOGGED_IN, "The device has not been compared with the edited spec yet.")
     as_wanted = yes("Ready", Reason.READY, "The device is as wanted.")
     before = find(s.status.conditions, "Ready")
     match plan.next:

@@ -4,10 +4,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from device_cert_operator.core.addresses import in_effect_since, pending_change
+from device_cert_operator.core.conditions import find
 from device_cert_operator.core.identity import Recognition
 from device_cert_operator.core.model import (
     AddressLook,
     Capabilities,
+    Condition,
     CSRRequest,
     DesiredDevice,
     DeviceCAIssuer,
@@ -20,6 +22,7 @@ from device_cert_operator.core.model import (
 from device_cert_operator.core.status import DeviceStatus, OwnerRef
 from device_cert_operator.core.verdict import Verdict
 from device_cert_operator.errors import OperatorError
+from device_cert_operator.reasons import Reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +78,8 @@ class Situation:
     """One look.
 
     address: what was dialled. plain_answers: HTTP answers where HTTPS is refused. report, inventory, login_error: of
-    this pass, None when not asked. full_check_due: the routine log-in is due. locate_allowed: not too soon after the
+    this pass, None when not asked. full_check_due: the routine log-in is due, or the one after an edit. unseen_edit:
+    no log-in has compared the device with this generation of the spec yet. locate_allowed: not too soon after the
     last search. operator_clock_error: our clock against the API server's, None when it cannot be told.
     reboot_now: a recorded request that this pass carries out. found_elsewhere: where a search found the device, under
     policy Report. searched: the last search was in vain. searching: one was promised in this pass, and is not over.
@@ -99,6 +103,7 @@ class Situation:
     inventory: Inventory | None = None
     assignment: Assignment | None = None
     full_check_due: bool = False
+    unseen_edit: bool = False
     locate_allowed: bool = True
     operator_clock_error: timedelta | None = None
     reboot_now: str | None = None
@@ -115,6 +120,18 @@ class Situation:
     declared_look: AddressLook | None = None
     changing_now: str | None = None
     misnamed: tuple[str, ...] = ()
+
+    @property
+    def is_first_pass(self) -> bool:
+        """No pass over this Device has ended yet: what it asks for may come from a backup, or from Git."""
+        return self.status.observed_generation < 0
+
+    @property
+    def told_as_another(self) -> Condition | None:
+        """The last log-in showed another device than the one meant, and none has shown otherwise since."""
+        told = find(self.status.conditions, "Identified")
+        is_another = told is not None and (told.status, told.reason) == ("False", Reason.IDENTITY_MISMATCH)
+        return told if is_another and self.report is None else None
 
     @property
     def turn(self) -> Revision | None:

@@ -3,7 +3,7 @@
 `api/` turns these into the resources' `status` and back; `core/` decides over them; stories replace them whole.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from device_cert_operator.core.model import ClockSource, Condition, DeviceIdentity, KeyType, RevisionRef
@@ -186,6 +186,16 @@ class DeviceStatus:
     firmware_ca: FirmwareCAStatus | None = None
     unreachable_since: datetime | None = None
     conditions: tuple[Condition, ...] = field(default=())
+
+
+def with_first_requests(status: DeviceStatus, reboot: str | None, retry_login: str | None) -> DeviceStatus:
+    """In the write that ends the first pass, whatever that came to, what was asked for until then counts as handled.
+
+    It may come from a backup, or from Git. Whoever reads `observed_generation` later may rely on it.
+    """
+    if status.observed_generation >= 0:
+        return status
+    return replace(status, handled_reboot=reboot, handled_retry_login=retry_login)
 
 
 @dataclass(frozen=True, slots=True)

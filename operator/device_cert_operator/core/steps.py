@@ -28,10 +28,9 @@ class LogIn:
 
 @dataclass(frozen=True, slots=True)
 class RecordRetryLogin:
-    """Remember that a log-in was asked for, with the try that this wins (none at an object's first pass)."""
+    """Remember that a log-in was asked for, with the try that this wins."""
 
     request: str
-    execute: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,10 +40,9 @@ class ReadInventory:
 
 @dataclass(frozen=True, slots=True)
 class RecordReboot:
-    """Remember the reboot request as handled, before it is carried out (or instead, at an object's first pass)."""
+    """Remember the reboot request as handled, before it is carried out."""
 
     request: str
-    execute: bool
 
 
 @dataclass(frozen=True, slots=True)

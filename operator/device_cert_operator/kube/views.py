@@ -5,10 +5,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from device_cert_operator.api.convert_authority import authority_status, desired_authority
+from device_cert_operator.api.convert_authority import authority_requests, authority_status, desired_authority
 from device_cert_operator.api.convert_spec import (
     desired_certificate,
     desired_device,
+    device_requests,
     is_paused,
     object_key,
     parse_time,
@@ -35,7 +36,10 @@ CONTENT = "devicecert.io/content-sha256"
 
 @dataclass(frozen=True, slots=True)
 class DeviceView:
-    """A Device. desired None: the spec cannot be read, `problem` says why. paused: known all the same."""
+    """A Device. desired None: the spec cannot be read, `problem` says why.
+
+    paused, and requests (reboot, retry-login): known all the same.
+    """
 
     key: ObjectKey
     uid: str
@@ -46,6 +50,7 @@ class DeviceView:
     status: DeviceStatus
     problem: OperatorError | None = None
     paused: bool = False
+    requests: tuple[str | None, str | None] = (None, None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +70,10 @@ class CertificateView:
 
 @dataclass(frozen=True, slots=True)
 class AuthorityView:
-    """A CertificateAuthority. desired None: the spec cannot be read, `problem` says why. paused: known all the same."""
+    """A CertificateAuthority. desired None: the spec cannot be read, `problem` says why.
+
+    paused, and requests (rotate, trust-distributed): known all the same.
+    """
 
     key: ObjectKey
     uid: str
@@ -76,6 +84,7 @@ class AuthorityView:
     status: AuthorityStatus
     problem: OperatorError | None = None
     paused: bool = False
+    requests: tuple[str | None, str | None] = (None, None)
 
 
 View = DeviceView | CertificateView | AuthorityView
@@ -126,6 +135,7 @@ def device_view(obj: Object) -> DeviceView:
         device_status(obj),
         problem,
         is_paused(obj),
+        device_requests(obj),
     )
 
 
@@ -168,4 +178,5 @@ def authority_view(obj: Object) -> AuthorityView:
         authority_status(obj),
         problem,
         is_paused(obj),
+        authority_requests(obj),
     )

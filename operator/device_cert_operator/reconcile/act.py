@@ -113,13 +113,13 @@ async def _act(step: DeviceWork, situation: Situation, visit: Visit) -> None:
             await look_at_declared(visit)
         case LogIn():
             await _log_in(visit, situation)
-        case RecordRetryLogin(request, execute):
-            await _record_retry_login(visit, request, execute=execute)
+        case RecordRetryLogin(request):
+            await _record_retry_login(visit, request)
         case ReadInventory():
             visit.inventory = await ask(visit, situation, "inventory", lambda driver: driver.inventory())
-        case RecordReboot(request, execute):
+        case RecordReboot(request):
             await visit.save(replace(visit.status, handled_reboot=request))
-            visit.reboot_now = request if execute else None
+            visit.reboot_now = request
         case Reboot(cause):
             await _reboot(visit, situation, cause)
         case SetClock():
@@ -172,13 +172,13 @@ async def _locate(visit: Visit) -> None:
     memory.located_at = None
 
 
-async def _record_retry_login(visit: Visit, request: str, *, execute: bool) -> None:
+async def _record_retry_login(visit: Visit, request: str) -> None:
     """The request and the try that it wins are one write: a crash neither loses nor doubles it."""
     known = visit.memory.unwritten_login or visit.status.credentials
-    status = replace(visit.status, handled_retry_login=request)
-    await visit.save(replace(status, credentials=credentials.another_try(known)) if execute else status)
-    if execute:
-        visit.memory.unwritten_login = None
+    await visit.save(
+        replace(visit.status, handled_retry_login=request, credentials=credentials.another_try(known)),
+    )
+    visit.memory.unwritten_login = None
 
 
 async def _log_in(visit: Visit, situation: Situation) -> None:
@@ -197,13 +197,15 @@ async def _log_in(visit: Visit, situation: Situation) -> None:
         return
     visit.report = report
     visit.memory.capabilities = report.capabilities
-    visit.memory.last_full_pass = visit.memory.passes
     visit.memory.offset = report.clock.offset
-    if situation.recognition is None or not isinstance(situation.served, Served):
-        return
     known = visit.status.identity
-    proven_by = situation.recognition.proven_by
+    proven_by = situation.recognition.proven_by if situation.recognition else None
     if identity.why_another(proven_by, visit.desired.pins, known.device, report.identity) is not None:
+        visit.memory.last_full_pass = None  # whoever it is: the device that is meant is still to be checked
+        return
+    visit.memory.last_full_pass = visit.memory.passes
+    visit.memory.full_check_of = visit.desired.generation
+    if situation.recognition is None or not isinstance(situation.served, Served):
         return
     learned = situation.served.leaf.public_key_sha256 if situation.recognition.learn else known.public_key_sha256
     visit.status = replace(

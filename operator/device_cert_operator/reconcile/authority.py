@@ -15,7 +15,13 @@ from device_cert_operator.core.authority import (
     still_unprepared,
 )
 from device_cert_operator.core.authority_conditions import authority_claims, remarks_on
-from device_cert_operator.core.authority_model import AuthorityStatus, Origin, Phase, RotationStatus
+from device_cert_operator.core.authority_model import (
+    AuthorityStatus,
+    Origin,
+    Phase,
+    RotationStatus,
+    with_first_rotation,
+)
 from device_cert_operator.core.authority_steps import (
     AuthorityStep,
     BeginRotation,
@@ -205,9 +211,10 @@ async def _report(this: Look, s: AuthoritySituation, last: Rest | None) -> None:
     if before.rotation is not None:
         _tell_without_chain(this, s, before.rotation)
     conditions = merge(before.conditions, authority_claims(s, last, this.failure), this.desired.generation, s.now)
+    desired = this.desired
     status = replace(
-        before,
-        observed_generation=this.desired.generation,
+        with_first_rotation(before, desired.rotate_request, desired.trust_distributed),
+        observed_generation=desired.generation,
         rotation=_rotation_as_seen(s, before),
         rotates_at=rotates_at(s),
         bundle=this.desired.bundle_name,

@@ -59,6 +59,7 @@ async def observe(visit: Visit) -> Situation:
         inventory=visit.inventory,
         assignment=assignment,
         full_check_due=_full_check_due(visit),
+        unseen_edit=_is_unseen(visit),
         locate_allowed=_locate_allowed(visit),
         operator_clock_error=tools.cluster.clock_error(),
         reboot_now=visit.reboot_now,
@@ -258,10 +259,14 @@ async def _shows_by_name(visit: Visit, name: str) -> str | None:
 
 
 def _full_check_due(visit: Visit) -> bool:
-    memory = visit.memory
-    return (
-        memory.last_full_pass is None or memory.passes - memory.last_full_pass >= visit.tools.settings.full_check_every
-    )
+    last, every = visit.memory.last_full_pass, visit.tools.settings.full_check_every
+    return last is None or visit.memory.passes - last >= every or _is_unseen(visit)
+
+
+def _is_unseen(visit: Visit) -> bool:
+    """The spec was edited since the device was compared with it; a process that knows of no log-in makes one anyway."""
+    known = visit.memory.full_check_of
+    return visit.desired.generation != (visit.view.status.observed_generation if known is None else known)
 
 
 def _locate_allowed(visit: Visit) -> bool:

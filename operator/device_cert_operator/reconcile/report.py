@@ -4,6 +4,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from device_cert_operator.core.addresses import pending_change
+from device_cert_operator.core.authority_model import with_first_rotation
 from device_cert_operator.core.conditions import merge, no, summary
 from device_cert_operator.core.decide import Plan
 from device_cert_operator.core.device_conditions import claims, events_between
@@ -14,7 +15,7 @@ from device_cert_operator.core.installation import chain_as_seen
 from device_cert_operator.core.model import CertificateFacts, DeviceReport, Served
 from device_cert_operator.core.schedule import ON_CHANGE_POLL
 from device_cert_operator.core.situation import Situation
-from device_cert_operator.core.status import AddressStatus, ClockStatus, DeviceStatus, ServedStatus
+from device_cert_operator.core.status import AddressStatus, ClockStatus, DeviceStatus, ServedStatus, with_first_requests
 from device_cert_operator.core.steps import Rest, SetClock, State
 from device_cert_operator.core.zones import is_off_by_its_zone
 from device_cert_operator.errors import Conflict, InvalidSpec, NotFound, OperatorError
@@ -50,7 +51,8 @@ def _with_error(plan: Plan, error: OperatorError) -> Plan:
 
 def _device_status(visit: Visit, s: Situation) -> DeviceStatus:
     """Everything but the conditions."""
-    status, desired = visit.status, visit.desired
+    desired = visit.desired
+    status = with_first_requests(visit.status, desired.reboot_request, desired.retry_login_request)
     answered = isinstance(s.served, Served) or s.plain_answers
     proven = s.recognition is not None and s.recognition.may_log_in and _identity_holds(s)
     report = s.report
@@ -63,7 +65,6 @@ def _device_status(visit: Visit, s: Situation) -> DeviceStatus:
         certificate_ref=s.assignment.owner if s.assignment else None,
         revision=replace(status.revision, chain_not_sent=chain_as_seen(s, status.revision)),
         capabilities=_capabilities(s),
-        handled_reboot=status.handled_reboot,
         unreachable_since=None if answered else status.unreachable_since or s.now,
     )
 
@@ -82,7 +83,9 @@ def _address_status(s: Situation, report_of: DeviceReport | None, *, proven: boo
 def _identity_holds(s: Situation) -> bool:
     proven_by = s.recognition.proven_by if s.recognition else None
     known = s.status.identity.device
-    return s.report is None or why_another(proven_by, s.desired.pins, known, s.report.identity) is None
+    if s.report is None:
+        return s.told_as_another is None
+    return why_another(proven_by, s.desired.pins, known, s.report.identity) is None
 
 
 def _clock_status(s: Situation) -> ClockStatus:
@@ -140,12 +143,14 @@ async def report_unreadable(view: View, tools: Tools) -> timedelta:
     seen = view.generation
     match view:
         case DeviceView():
-            device = replace(view.status, observed_generation=seen, conditions=conditions)
+            known = with_first_requests(view.status, *view.requests)
+            device = replace(known, observed_generation=seen, conditions=conditions)
             await tools.cluster.write_device_status(view, device)
         case CertificateView():
             certificate = replace(view.status, observed_generation=seen, conditions=conditions)
             await tools.cluster.write_certificate_status(view, certificate)
         case AuthorityView():
-            authority = replace(view.status, observed_generation=seen, conditions=conditions)
+            root = with_first_rotation(view.status, *view.requests)
+            authority = replace(root, observed_generation=seen, conditions=conditions)
             await tools.cluster.write_authority_status(view, authority)
     return ON_CHANGE_POLL

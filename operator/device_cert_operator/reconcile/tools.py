@@ -110,7 +110,8 @@ class Search:
 class DeviceMemory:
     """What one process knows of one Device beside its status. Losing it costs a log-in, never correctness.
 
-    looked_at: the last finished check. full_at_pass, passes: counted for the routine log-in. sweep: the search that
+    looked_at: the last finished check. last_full_pass, passes: counted for the routine log-in, which showed the device
+    that is meant; full_check_of: the generation of the spec that it was compared with then. sweep: the search that
     it was promised. located_at: the end of the last one. search: what came of it, until the device is proven where it
     should be. offset, capabilities: as last reported. constrained: what clients are given of its firmware's CA.
     named: for which certificate the names were last tried, and those under which another one was shown.
@@ -119,6 +120,7 @@ class DeviceMemory:
 
     passes: int = 0
     last_full_pass: int | None = None
+    full_check_of: int | None = None
     looked_at: datetime | None = None
     sweep: Sweep | None = None
     located_at: datetime | None = None
