@@ -19,6 +19,7 @@ class Fault(StrEnum):
     STORE_FULL = "store-full"  # no slot is free for uploads
     WSSE_WINDOW = "wsse-window"  # UsernameToken only within 10 s of the device's clock
     CLOCK_READ_NEEDS_AUTH = "clock-read-needs-auth"
+    CLOCK_SET_REFUSED = "clock-set-refused"  # a well-formed no to whoever sets the clock
     UTC_MISSING = "utc-missing"
     UTC_IS_LOCAL_TIME = "utc-is-local-time"  # what is told as UTC is local time; what is set is taken as UTC
     CANNOT_SERVE = "cannot-serve"  # a newly assigned certificate breaks the TLS server until the old one is back

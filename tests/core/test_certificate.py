@@ -47,7 +47,7 @@ from device_cert_operator.core.status import (
 )
 from device_cert_operator.core.steps import Rest, State
 from device_cert_operator.core.wanted import choose_key_type, input_hash, wanted_names, why_issue
-from device_cert_operator.errors import Conflict, InvalidSpec, IssuanceDenied, MissingReference
+from device_cert_operator.errors import ClusterError, Conflict, InvalidSpec, IssuanceDenied, MissingReference
 from device_cert_operator.reasons import Reason
 from tests.support.situations import NOW, certificate, desired, facts, revision
 
@@ -612,6 +612,104 @@ def test_a_renewal_that_a_device_needs_leave_for_is_told_while_the_present_one_i
     assert claims["Ready"].status == "True"
     allowed = replace(s, desired=replace(s.desired, allow_gap=True))
     assert told(allowed)["Installed"] == ("False", Reason.RENEWING), "the Device has not looked again yet"
+
+
+SECURE = given_turn(HAS, TURN)
+DENIED, NOT_ALLOWED = IssuanceDenied("no"), IssuanceDenied("no", reason=Reason.NAME_NOT_ALLOWED)
+NO_CA = MissingReference("x", reason=Reason.CA_MISSING)
+HELD_ISSUED = Condition("Issued", "False", Reason.CA_MISSING, "x", 1, NOW)
+LONGER = certificate(devices=("gate",), duration=timedelta(hours=5), generation=2)
+OTHER_NAME = certificate(devices=("gate",), dns_names=("gate.example",), generation=2)
+BY_CERT_MANAGER = certificate(devices=("gate",), issuer=CertManagerIssuer("lab"), generation=2)
+OTHER_CA = replace(CA, fingerprint="other")
+REFUSED = ("False", Reason.ISSUANCE_DENIED)
+WELL = ("True", Reason.READY)
+DUE = replace(SECURE, now=NOW + timedelta(days=80))
+
+
+@pytest.mark.parametrize(
+    ("s", "failure", "ready", "stalled"),
+    [
+        (replace(SECURE, desired=OTHER_NAME), NOT_ALLOWED, ("False", Reason.NAME_NOT_ALLOWED), "True"),
+        (replace(SECURE, desired=LONGER), DENIED, REFUSED, "True"),
+        (replace(SECURE, desired=LONGER), None, WELL, "False"),
+        (replace(SECURE, desired=LONGER), Conflict("again"), WELL, "False"),
+        (
+            replace(SECURE, desired=LONGER, authority=replace(CA, problem=NO_CA)),
+            None,
+            ("False", Reason.CA_MISSING),
+            "False",
+        ),
+        (
+            replace(
+                SECURE,
+                desired=BY_CERT_MANAGER,
+                authority=AuthorityState(),
+                status=replace(
+                    SECURE.status,
+                    observed_generation=2,
+                    attempts=Attempts(1, NOW + timedelta(minutes=1)),
+                    conditions=(replace(HELD_ISSUED, reason=Reason.REQUEST_FAILED),),
+                ),
+            ),
+            None,
+            ("False", Reason.REQUEST_FAILED),
+            "False",
+        ),
+        (replace(SECURE, authority=OTHER_CA), DENIED, REFUSED, "True"),
+        (replace(SECURE, authority=replace(OTHER_CA, changed_at=NOW - timedelta(days=1))), DENIED, WELL, "False"),
+        (DUE, DENIED, WELL, "False"),
+        (replace(SECURE, authority=AuthorityState(problem=NO_CA)), None, WELL, "False"),
+        (
+            replace(SECURE, desired=replace(HAS.desired, generation=2), authority=AuthorityState(problem=NO_CA)),
+            None,
+            ("False", Reason.CA_MISSING),
+            "False",
+        ),
+        (
+            replace(
+                SECURE,
+                status=replace(SECURE.status, conditions=(HELD_ISSUED,)),
+                authority=AuthorityState(problem=NO_CA),
+            ),
+            None,
+            ("False", Reason.CA_MISSING),
+            "False",
+        ),
+        (
+            replace(
+                SECURE,
+                desired=replace(HAS.desired, generation=2),
+                authority=AuthorityState(problem=ClusterError("later")),
+            ),
+            None,
+            WELL,
+            "False",
+        ),
+    ],
+    ids=[
+        "a name that the CA may not sign",
+        "another duration is refused",
+        "another duration is under way",
+        "and was read too early",
+        "and there is no CA any more",
+        "another issuer failed and is asked again later",
+        "another CA refuses",
+        "a rotation is refused",
+        "a renewal is refused",
+        "the CA is gone",
+        "an edit names a CA that is not there",
+        "and goes on doing so",
+        "an edit while the API server is away",
+    ],
+)
+def test_an_edit_that_cannot_be_carried_out_is_not_ready(
+    s: CertificateSituation, failure: Any, ready: tuple[str, Reason], stalled: str
+) -> None:
+    claims = told(s, failure)
+    assert (claims["Ready"], claims["Stalled"][0]) == (ready, stalled)
+    assert claims["Secure"][0] == "True"
+    assert ready[0] == "True" or claims["Issued"] == ready
 
 
 def test_five_devices_that_renew_are_named_shortly() -> None:

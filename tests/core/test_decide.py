@@ -66,7 +66,16 @@ from device_cert_operator.core.steps import (
 )
 from device_cert_operator.core.verdict import ALL, Fault, Verdict
 from device_cert_operator.core.zones import is_off_by_its_zone
-from device_cert_operator.errors import CredentialsRejected, DeviceBusy, DeviceUnreachable
+from device_cert_operator.errors import (
+    CredentialsRejected,
+    DeviceBusy,
+    DeviceRefused,
+    DeviceUnreachable,
+    OperatorError,
+    PermissionMissing,
+    ProtocolViolation,
+    Unsupported,
+)
 from device_cert_operator.reasons import Reason
 from tests.support.situations import (
     AWAY,
@@ -241,6 +250,28 @@ CASES = [
         "our own clock is off",
         situation(report=report(clock=at(timedelta(hours=1))), operator_clock_error=timedelta(minutes=2)),
         rest(Reason.SETTLED, State.SETTLED),
+    ),
+    (
+        "a clock that nobody may set as it does not say who sets it",
+        situation(report=report(clock=at(timedelta(hours=1), ClockSource.UNKNOWN))),
+        rest(Reason.SETTLED, State.SETTLED),
+    ),
+    (
+        "it may be put on NTP",
+        situation(
+            report=report(clock=at(timedelta(hours=1), ClockSource.UNKNOWN)), desired=desired(ntp_servers=("a",))
+        ),
+        UseNTP(),
+    ),
+    (
+        "a clock that the device did not let be set: the certificate is seen to all the same",
+        replace(NEW_TURN, report=report(clock=at(timedelta(hours=1))), clock_refusal=DeviceRefused("no")),
+        ReadInventory(),
+    ),
+    (
+        "nor be put on NTP",
+        replace(NEW_TURN, desired=desired(ntp_servers=("a",)), clock_refusal=Unsupported("no")),
+        ReadInventory(),
     ),
     ("a clock that nobody tells", situation(report=report(clock=at(None))), rest(Reason.SETTLED, State.SETTLED)),
     (
@@ -744,6 +775,28 @@ def test_a_clock_that_is_off_by_its_zone_is_set_once(
     else:
         assert (found.reason if found else None) == wanted
         assert found is None or found.step is None
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (DeviceRefused("No."), "No."),
+        (PermissionMissing("Not you."), "Not you."),
+        (ProtocolViolation("?"), "?. It is tried again; if it stays so, see what answers there"),
+    ],
+)
+def test_a_clock_that_could_not_be_set_is_told_as_what_it_is(error: OperatorError, told: str) -> None:
+    off = situation(report=report(clock=JAPAN), clock_refusal=error)
+    found = clock_is_off(off)
+    assert found is not None and (found.condition, found.reason) == ("ClockInSync", error.reason)
+    assert found.message.startswith(told) and found.step is None and not found.blocks
+    assert clock_is_off(replace(off, report=report())) is None, "it came right by itself"
+
+
+def test_a_clock_that_does_not_say_who_sets_it_is_told_with_the_next_move() -> None:
+    found = clock_is_off(situation(report=report(clock=at(timedelta(hours=1), ClockSource.UNKNOWN))))
+    assert found is not None and found.reason is Reason.CLOCK_OFF
+    assert "60 min ahead" in found.message and "spec.clock.ntpServers" in found.message
 
 
 @pytest.mark.parametrize("step", [SetClock, UseNTP])

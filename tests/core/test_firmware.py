@@ -74,7 +74,7 @@ from device_cert_operator.core.steps import (
     State,
 )
 from device_cert_operator.core.verdict import ALL, Fault, Verdict
-from device_cert_operator.errors import InvalidSpec, MissingReference
+from device_cert_operator.errors import DeviceRefused, InvalidSpec, MissingReference
 from device_cert_operator.reasons import Reason
 from tests.support.situations import KEY, NOW, certificate, desired, facts, inventory, report, revision, served, stored
 from tests.support.situations import situation as any_situation
@@ -124,6 +124,7 @@ ELSEWHERE = replace(
     desired=desired(address_policy=AddressPolicy.ENFORCE, enforced=EnforcedNetwork(24)),
     declared_look=AddressLook("10.0.0.7", "a stranger is there"),
 )
+OFF = replace(LOGGED_IN, clock=clock(timedelta(days=900)))
 UNPINNED = assigned(issuer=DeviceCAIssuer(), known=False, own=False, published=False)
 UNKNOWN = assigned(known=False, own=False, published=False)
 UPLOADED = situation(
@@ -143,6 +144,7 @@ def rest(reason: Reason, state: State = State.HELD) -> tuple[State, Reason]:
     return state, reason
 
 
+HELD_BY_CLOCK = rest(Reason.ADDRESS_NOT_IN_CERTIFICATE)
 CASES: list[tuple[str, Situation, object]] = [
     ("secure and at rest", situation(), rest(Reason.SETTLED, State.SETTLED)),
     ("each log-in asks for the CA", situation(report=LOGGED_IN), ExportCA()),
@@ -251,6 +253,32 @@ CASES: list[tuple[str, Situation, object]] = [
             status=replace(AT_REST, clock=ClockStatus(offset=timedelta(days=-900))), done=frozenset({SetClock})
         ),
         LogIn(),
+    ),
+    (
+        "the clock was not let be set: no restart",
+        out_of_date(report=replace(LOGGED_IN, clock=clock(timedelta(days=-900))), clock_refusal=DeviceRefused("no")),
+        rest(Reason.CERTIFICATE_EXPIRED),
+    ),
+    ("nor for another address", replace(MOVED, report=OFF, clock_refusal=DeviceRefused("no")), HELD_BY_CLOCK),
+    (
+        "nor where the device does not say who sets it",
+        replace(MOVED, report=replace(LOGGED_IN, clock=clock(timedelta(days=900), ClockSource.UNKNOWN))),
+        HELD_BY_CLOCK,
+    ),
+    (
+        "nor to take an upload off",
+        replace(UPLOADED, report=OFF, clock_refusal=DeviceRefused("no"), inventory=inventory(OWN)),
+        rest(Reason.ISSUER_MISMATCH),
+    ),
+    (
+        "but where it may be off",
+        replace(MOVED, report=OFF, desired=desired(clock_policy=ClockPolicy.REPORT)),
+        Reboot(ADDRESS_CHANGE),
+    ),
+    (
+        "the clock was not let be set and is right by now",
+        replace(MOVED, clock_refusal=DeviceRefused("no")),
+        Reboot(ADDRESS_CHANGE),
     ),
     (
         "the clock may not be set: no restart",

@@ -191,6 +191,32 @@ async def test_a_name_that_is_not_allowed_is_not_signed(world: World) -> None:
     await world.ready("gate")
 
 
+async def test_an_edit_that_cannot_be_signed_is_told_while_the_present_certificate_is_served(world: World) -> None:
+    camera = await world.camera("gate")
+    await world.credentials()
+    await world.apply(
+        authority(allowed={"ipRanges": [f"{world.subnet}.0/24"]}), world.device("gate"), certificate(world)
+    )
+    await world.start_operator()
+    await world.ready("gate")
+    first = camera.served_fingerprint
+    await world.apply(certificate(world, dnsNames=["gate.example"]))
+    told = await reason(world, "dcert", "Ready", "False", "NameNotAllowed")
+    assert "gate.example" in told
+    await reason(world, "dcert", "Stalled", "True", "NameNotAllowed")
+    await world.until("dcert", "gate", "Secure", "True")
+    await world.apply(world.certificate("gate", issuer={"authorityRef": {"name": "nobodys-ca"}}))
+    await reason(world, "dcert", "Ready", "False", "AuthorityMissing")
+    world.look_again()
+    await world.more_passes("DeviceCertificate", 1)
+    await reason(world, "dcert", "Reconciling", "True", "AuthorityMissing")
+    assert camera.served_fingerprint == first
+    await world.until("dev", "gate", "Ready", "True")
+    await world.apply(certificate(world))
+    await world.ready("gate")
+    assert camera.served_fingerprint == first
+
+
 async def test_a_name_outside_the_root_s_constraints_is_not_signed(world: World) -> None:
     await world.camera("gate")
     await world.credentials()

@@ -136,6 +136,27 @@ async def test_a_camera_that_tells_local_time_as_utc_is_set_once_and_told(world:
     await world.until("dev", "gate", "ClockInSync", "True")
 
 
+async def test_a_camera_that_lets_nobody_set_its_clock_is_renewed_all_the_same(world: World) -> None:
+    camera = await world.one_camera(operator={"full_check_every": 3})
+    first = camera.served_fingerprint
+    camera.faults.set(Fault.CLOCK_SET_REFUSED)
+    camera.skew_clock(timedelta(hours=3))
+    told = await world.until("dev", "gate", "ClockInSync", "False", "DeviceRefused")
+    assert "OperationProhibited" in told["message"]
+    await world.until("dev", "gate", "Stalled", "True", "DeviceRefused")
+    world.clock.forward(timedelta(days=75))
+    world.look_again()
+    await world.holds(lambda: camera.served_fingerprint != first)
+    await world.until("dcert", "gate", "Installed", "True")
+    await world.until("dev", "gate", "Secure", "True")
+    asked = camera.journal.operations["SetSystemDateAndTime"]
+    await world.holds(lambda: camera.journal.operations["SetSystemDateAndTime"] > asked)
+    await world.until("dev", "gate", "ClockInSync", "False", "DeviceRefused")
+    camera.faults.clear(Fault.CLOCK_SET_REFUSED)
+    await world.ready("gate")
+    assert abs(camera.now() - world.clock.now()) < timedelta(seconds=5)
+
+
 async def test_under_policy_report_the_clock_is_left_alone(world: World) -> None:
     camera = await world.one_camera(clock__policy="Report")
     camera.skew_clock(timedelta(hours=3))

@@ -94,6 +94,14 @@ async def test_quotes_request(camera: SimulatedDevice) -> None:
     assert (await client.call(TDS, "GetDeviceInformation")).status == 200
 
 
+async def test_clock_set_refused(camera: SimulatedDevice) -> None:
+    camera.faults.set(Fault.CLOCK_SET_REFUSED, 1)
+    inner = "<p:DateTimeType>Manual</p:DateTimeType><p:DaylightSavings>false</p:DaylightSavings>"
+    client = Client(camera.address)
+    assert (await client.call(TDS, "SetSystemDateAndTime", inner)).status == 400
+    assert (await client.call(TDS, "SetSystemDateAndTime", inner)).status == 200
+
+
 async def test_needs_reboot(camera: SimulatedDevice) -> None:
     camera.faults.set(Fault.NEEDS_REBOOT)
     factory = await served(camera)

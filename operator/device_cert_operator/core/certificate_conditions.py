@@ -1,7 +1,7 @@
 """The conditions of a DeviceCertificate, from one situation, its plan, and what the last step ran into."""
 
 from device_cert_operator.core.certificate_model import CertificatePlan, CertificateSituation
-from device_cert_operator.core.conditions import Claim, no, summary, unknown, yes
+from device_cert_operator.core.conditions import Claim, find, no, summary, unknown, yes
 from device_cert_operator.core.issuing import plan_issue
 from device_cert_operator.core.profile import how_to_go_on, remarks_on_dates
 from device_cert_operator.core.requests import NotSigned, Signed
@@ -21,7 +21,8 @@ def certificate_claims(
     """
     issued, installed, secure = _issued(s, plan, failure), _installed(s, plan), _secure(plan)
     at_rest = isinstance(plan.next, Rest) and plan.next.state is not State.WAITING
-    ready = _ready(s, plan, issued, secure)
+    held = issued.status == "False" and _edit_is_held(s, failure)
+    ready = _ready(s, issued, secure, edit_is_held=held)
     needs_person = issued.status == "False" and (_only_a_person_helps(s) or _its_maker_stands_still(plan))
     needs_person |= ready.reason is Reason.CHAIN_INCOMPLETE and any(member.loses_chain for member in s.members)
     return (issued, installed, secure, *summary(ready, at_rest=at_rest, stalled_early=needs_person))
@@ -36,6 +37,31 @@ def _only_a_person_helps(s: CertificateSituation) -> bool:
             return final and reason is not Reason.SECRET_MISSING
         case _:
             return False
+
+
+def _edit_is_held(s: CertificateSituation, failure: OperatorError | None) -> bool:
+    """What the spec asks for by now cannot be issued. A renewal, or a CA that is being rotated, disturbs nobody."""
+    if isinstance(failure or s.authority.problem, ClusterError):
+        return False
+    match why_issue(s):
+        case (Reason.SPEC_CHANGED | Reason.NAMES_CHANGED, _):
+            return True
+        case (Reason.AUTHORITY_CHANGED, _):
+            return s.authority.changed_at is None
+        case None:
+            return _is_edited_to_no_authority(s)
+        case _:
+            return False
+
+
+def _is_edited_to_no_authority(s: CertificateSituation) -> bool:
+    """The CA cannot be used since an edit, which may have named another; a revision does not say which it was.
+
+    One that is lost between two edits keeps nobody from what was issued.
+    """
+    told = find(s.status.conditions, "Issued")
+    edited = s.status.observed_generation < s.desired.generation
+    return s.authority.problem is not None and (edited or (told is not None and told.status == "False"))
 
 
 def _its_maker_stands_still(plan: CertificatePlan) -> bool:
@@ -57,6 +83,8 @@ def _issued(s: CertificateSituation, plan: CertificatePlan, failure: OperatorErr
         return no("Issued", Reason.WORKING, "The first certificate is being issued.")
     if failure is not None and not isinstance(failure, ClusterError):
         return no("Issued", failure.reason, failure.message)  # of what follows an issue: the copy in `secretName`
+    if (problem := s.authority.problem) is not None and _edit_is_held(s, failure):
+        return no("Issued", problem.reason, problem.message)
     reason, ends = Reason.ISSUED, s.authority.not_after
     remarks = (*s.authority.warnings, *(remarks_on_dates(s.desired, ends, s.now) if ends else ()))
     told = " ".join(message for _, message in remarks)
@@ -95,10 +123,10 @@ def _secure(plan: CertificatePlan) -> Claim:
     return no("Secure", Reason(first.reason), f"Device {first.name}: {first.message}{more}")
 
 
-def _ready(s: CertificateSituation, plan: CertificatePlan, issued: Claim, secure: Claim) -> Claim:
+def _ready(s: CertificateSituation, issued: Claim, secure: Claim, *, edit_is_held: bool) -> Claim:
     if s.desired.paused:
         return no("Ready", Reason.PAUSED, f"Paused by {s.desired.paused_by}.")
-    if secure.status == "True":
+    if secure.status == "True" and not edit_is_held:
         return yes("Ready", Reason.READY, "Every device is secure.")
     if issued.status != "True":
         return no("Ready", issued.reason, issued.message)

@@ -6,6 +6,7 @@ Reading `CHECKS` from top to bottom is reading what the operator does for a devi
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 
 from device_cert_operator.core import identity
@@ -160,7 +161,17 @@ def login_is_due(s: Situation) -> Finding | None:
 
 
 def clock_is_off(s: Situation) -> Finding | None:
-    """Read first, always; corrected only by policy, and only if our own clock can be trusted."""
+    """Read first, always; corrected only by policy, and only if our own clock can be trusted.
+
+    Where the device does not let it be set, that is told: what else there is to do does not wait for it.
+    """
+    found = _clock_gap(s)
+    if found is None or s.clock_refusal is None:
+        return found
+    return replace(failure(s.clock_refusal, SetClock()), condition="ClockInSync", blocks=False)
+
+
+def _clock_gap(s: Situation) -> Finding | None:
     if s.report is None:
         return None
     clock, desired = s.report.clock, s.desired
@@ -186,6 +197,13 @@ def clock_is_off(s: Situation) -> Finding | None:
             Reason.CLOCK_OFF,
             f"{told} although it is on NTP ({', '.join(clock.ntp_servers) or 'no server'}): see that the server is "
             "reachable from the device, or name others in spec.clock.ntpServers.",
+        )
+    if clock.source is ClockSource.UNKNOWN:
+        return note(
+            "ClockInSync",
+            Reason.CLOCK_OFF,
+            f"{told}, and the device does not say whether time servers set it, so it is not set from here: set it at "
+            "the device, or give spec.clock.ntpServers.",
         )
     if is_off_by_its_zone(clock, desired.max_clock_offset) and (SetClock in s.done or s.status.clock.zone_confused):
         return note(

@@ -8,7 +8,7 @@ import json
 
 from device_cert_operator.core.findings import Finding, blocked, for_a_person, note, to_do, waiting
 from device_cert_operator.core.installation import alias_prefix
-from device_cert_operator.core.model import Inventory, Management, ObjectKey, Served, is_ip
+from device_cert_operator.core.model import ClockPolicy, ClockSource, Inventory, Management, ObjectKey, Served, is_ip
 from device_cert_operator.core.naming import covers
 from device_cert_operator.core.placement import is_displaced
 from device_cert_operator.core.policy import ADDRESS_CHANGE, DATES, TAKEN_OFF, why_not_reboot
@@ -203,9 +203,11 @@ def _wrong_dates(s: Situation, message: str) -> Finding:
 
 
 def _restart(s: Situation, cause: str, reason: Reason, message: str) -> Finding:
-    """Unless that is not allowed, under way, or cannot be asked for now."""
+    """Unless that is not allowed, under way, or cannot be asked for now; nor with a clock that may not be set."""
     if _is_under_way(s, cause):
         return waiting("Secure", Reason.DEVICE_RESTARTING, f"{message} The device is restarting.")
+    if _clock_is_not_let_be_set(s) and not _clock_is_right(s):
+        return blocked("Secure", reason, f"{message} The device's clock is off, and would date another one wrongly.")
     if (held := why_not_reboot(cause, s)) is not None:
         return blocked("Secure", held.reason, f"{message} {held.message}")
     if not _can_restart(s):
@@ -282,6 +284,12 @@ def _clock_is_right(s: Situation) -> bool:
     """As the device told it last; one that does not tell its time gets a try."""
     offset = s.report.clock.offset if s.report else s.status.clock.offset
     return offset is None or abs(offset) <= s.desired.max_clock_offset
+
+
+def _clock_is_not_let_be_set(s: Situation) -> bool:
+    """By the device, although the policy is to set it."""
+    unknown = s.report is not None and s.report.clock.source is ClockSource.UNKNOWN
+    return s.clock_refusal is not None or (unknown and s.desired.clock_policy is ClockPolicy.SYNC)
 
 
 def _in_time(s: Situation) -> bool:

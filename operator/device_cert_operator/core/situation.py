@@ -78,9 +78,10 @@ class Situation:
     """One look.
 
     address: what was dialled. plain_answers: HTTP answers where HTTPS is refused. report, inventory, login_error: of
-    this pass, None when not asked. full_check_due: the routine log-in is due, or the one after an edit. unseen_edit:
-    no log-in has compared the device with this generation of the spec yet. locate_allowed: not too soon after the
-    last search. operator_clock_error: our clock against the API server's, None when it cannot be told.
+    this pass, None when not asked. clock_refusal: why the device did not let its clock be set in this pass.
+    full_check_due: the routine log-in is due, or the one after an edit. unseen_edit: no log-in has compared the device
+    with this generation of the spec yet. locate_allowed: not too soon after the last search.
+    operator_clock_error: our clock against the API server's, None when it cannot be told.
     reboot_now: a recorded request that this pass carries out. found_elsewhere: where a search found the device, under
     policy Report. searched: the last search was in vain. searching: one was promised in this pass, and is not over.
     done: the types of the steps this pass has already taken.
@@ -100,6 +101,7 @@ class Situation:
     plain_answers: bool = False
     report: DeviceReport | None = None
     login_error: OperatorError | None = None
+    clock_refusal: OperatorError | None = None
     inventory: Inventory | None = None
     assignment: Assignment | None = None
     full_check_due: bool = False

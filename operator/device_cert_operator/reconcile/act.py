@@ -40,8 +40,11 @@ from device_cert_operator.core.steps import (
 from device_cert_operator.errors import (
     CredentialsRejected,
     DeviceError,
+    DeviceRefused,
     MissingReference,
     OperatorError,
+    PermissionMissing,
+    ProtocolViolation,
     UnknownDriver,
     Unsupported,
 )
@@ -54,17 +57,23 @@ from device_cert_operator.reconcile.placement import begin_restart, go_to_declar
 from device_cert_operator.reconcile.tools import Search
 from device_cert_operator.reconcile.visit import Visit
 
+CLOCK_STAYS = (DeviceRefused, PermissionMissing, ProtocolViolation, Unsupported)
 LOG = logging.getLogger(__name__)
 
 
 async def act(step: Step, situation: Situation, visit: Visit) -> None:
-    """Carry out one step and log it. Raises OperatorError; a refused log-in is only an observation, kept as a value."""
+    """Carry out one step and log it. Raises OperatorError; a refused log-in is only an observation, kept as a value.
+
+    So is a clock that the device does not let be set.
+    """
     started, reason = visit.tools.clock.monotonic(), "ok"
     try:
         await _confirmed(step, situation, visit)
     except OperatorError as error:
         reason = str(error.reason)
-        raise
+        if not isinstance(step, SetClock | UseNTP) or not isinstance(error, CLOCK_STAYS):
+            raise
+        visit.clock_refusal = error
     except asyncio.CancelledError:
         reason = "CutShort"
         raise

@@ -56,6 +56,7 @@ async def observe(visit: Visit) -> Situation:
         plain_answers=plain,
         report=visit.report,
         login_error=visit.login_error,
+        clock_refusal=visit.clock_refusal,
         inventory=visit.inventory,
         assignment=assignment,
         full_check_due=_full_check_due(visit),

@@ -43,6 +43,7 @@ class Visit:
         self.report: DeviceReport | None = None
         self.inventory: Inventory | None = None
         self.login_error: OperatorError | None = None
+        self.clock_refusal: OperatorError | None = None
         self.reboot_now: str | None = None
         self.searching = False
         self.declared_look: AddressLook | None = None

@@ -86,6 +86,8 @@ def _get_clock(device: "OnvifDevice", request: Request) -> Element:
 
 
 def _set_clock(device: "OnvifDevice", request: Request) -> Element:
+    if device.faults.strikes(Fault.CLOCK_SET_REFUSED):
+        raise SoapFault("Sender", "OperationProhibited")
     body = request.body
     kind = value(body, "DateTimeType")
     if kind == "NTP":
