@@ -383,6 +383,34 @@ def test_a_roll_back_halts_the_roll_out() -> None:
     assert turn_of(given_turn(failed, A_TURN)) is None
 
 
+@pytest.mark.parametrize(
+    ("days", "reachable", "dead", "turn"),
+    [(80, "False", "a", "c"), (60, "False", "a", None), (80, "True", "a", None), (80, "False", "ab", None)],
+    ids=["the others end soon", "they have time", "it answers", "it is not the only one"],
+)
+def test_a_device_that_failed_and_is_gone_does_not_let_the_others_expire(
+    days: int, reachable: str, dead: str, turn: str | None
+) -> None:
+    """With a revision that several did not survive, nobody else is tried."""
+    hosts = {name: f"10.0.0.{number}" for number, name in enumerate("abc", 1)}
+    first = replace(BOTH, facts=facts("a", ip_addresses=tuple(hosts.values())), given_to=frozenset())
+    newer = replace(first, number=2, secret="gate-r2", facts=replace(first.facts, fingerprint="n" * 64))
+    failed = RevisionState(
+        installed=first.ref, failed=FailedRevision(newer.ref, "RolledBack", 1, NOW + timedelta(minutes=5))
+    )
+    gone = conditions(Identified="True", Authenticated="False", Reachable=reachable, Stalled="True")
+    members = tuple(
+        member(name, host, state=failed, told=gone)
+        if name in dead
+        else member(name, host, state=RevisionState(installed=first.ref), secure="True")
+        for name, host in hosts.items()
+        if name != "b" or name in dead
+    )
+    s = replace(look(*members), revisions=(first, newer), now=NOW + timedelta(days=days))
+    new = replace(newer, input_hash=hashed(s), facts=replace(newer.facts, not_after=NOW + timedelta(days=179)))
+    assert turn_of(replace(s, revisions=(first, new))) == turn
+
+
 def test_a_device_that_an_older_revision_satisfies_is_left_alone() -> None:
     newer = replace(BOTH, number=2, secret="gate-r2", facts=replace(BOTH.facts, fingerprint="n" * 64))
     s = replace(

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from device_cert_operator.core.certificate_model import CertificateSituation, GiveTurn, Member
-from device_cert_operator.core.conditions import find
+from device_cert_operator.core.conditions import find, status_of
 from device_cert_operator.core.model import (
     Names,
     ProvidedIssuer,
@@ -12,7 +12,7 @@ from device_cert_operator.core.model import (
 )
 from device_cert_operator.core.schedule import TURN_LASTS
 from device_cert_operator.core.status import MemberStatus
-from device_cert_operator.core.wanted import input_hash, is_due, is_from_the_future, is_under_authority
+from device_cert_operator.core.wanted import input_hash, is_due, is_from_the_future, is_under_authority, renewal_at
 from device_cert_operator.reasons import Reason
 
 
@@ -21,7 +21,7 @@ def next_turn(s: CertificateSituation, members: tuple[MemberStatus, ...]) -> Giv
     wanted = s.wanted
     if wanted is None or any(_turn_is_open(status, member, s) for status, member in _paired(s, members)):
         return None
-    if any(_failed_on(member, wanted) for member in s.members):
+    if any(_failed_on(member, wanted) for member in s.members) and not _is_over_one_that_is_gone(s, wanted):
         return None  # halted until a retry succeeds or a new revision exists
     for status, member in _paired(s, members):
         device = member.desired
@@ -49,6 +49,24 @@ def _turn_is_open(status: MemberStatus, member: Member, s: CertificateSituation)
     if has_revision(member, wanted) or _failed_on(member, wanted) or member.stalled:
         return False
     return status.turn_since is None or s.now - status.turn_since < TURN_LASTS
+
+
+def _is_over_one_that_is_gone(s: CertificateSituation, wanted: Revision) -> bool:
+    """The only device that failed is gone, and what the others serve is halfway from its renewal to its end."""
+    failed = [member for member in s.members if _failed_on(member, wanted)]
+    if len(failed) > 1 or any(not _is_gone(member) for member in failed):
+        return False
+    served = {member.status.revision.installed for member in s.members if member not in failed}
+    return any(_ends_soon(s, kept) for kept in s.revisions if kept is not wanted and kept.ref in served)
+
+
+def _is_gone(member: Member) -> bool:
+    return member.stalled and status_of(member.status.conditions, "Reachable") == "False"
+
+
+def _ends_soon(s: CertificateSituation, revision: Revision) -> bool:
+    ends = revision.facts.not_after
+    return s.now >= ends - (ends - renewal_at(s.desired, revision.facts)) / 2
 
 
 def has_revision(member: Member, revision: Revision) -> bool:
