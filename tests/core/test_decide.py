@@ -353,6 +353,15 @@ CASES = [
         replace(NEW_TURN, inventory=inventory(stored("p", "c", tls=True), free=0)),
         Install(R2),
     ),
+    (
+        "a full store whose old one stays for all its asking",
+        replace(
+            NEW_TURN,
+            kept_objects=frozenset({"old"}),
+            inventory=inventory(stored("p", "c", tls=True), stored("old", "a", ALIAS + "r1"), free=0),
+        ),
+        Install(R2),
+    ),
     ("then persists the intent", replace(NEW_TURN, inventory=STORE), BeginActivation(R2)),
     (
         "over HTTP no key may travel",

@@ -47,7 +47,7 @@ from device_cert_operator.errors import (
 )
 from device_cert_operator.reasons import Reason
 from device_cert_operator.reconcile.asking import ask
-from device_cert_operator.reconcile.certificate_work import work_on_certificate
+from device_cert_operator.reconcile.certificate_work import read_inventory, work_on_certificate
 from device_cert_operator.reconcile.confirm import confirm
 from device_cert_operator.reconcile.firmware import export_ca, publish_ca
 from device_cert_operator.reconcile.placement import begin_restart, go_to_declared, look_at_declared, set_address
@@ -116,7 +116,7 @@ async def _act(step: DeviceWork, situation: Situation, visit: Visit) -> None:
         case RecordRetryLogin(request, execute):
             await _record_retry_login(visit, request, execute=execute)
         case ReadInventory():
-            visit.inventory = await ask(visit, situation, "inventory", lambda driver: driver.inventory())
+            await read_inventory(visit, situation)
         case RecordReboot(request, execute):
             await visit.save(replace(visit.status, handled_reboot=request))
             visit.reboot_now = request if execute else None

@@ -204,9 +204,24 @@ def bound(visit: Visit, revision: RevisionRef, reason: Reason) -> RevisionState:
 
 
 async def _remove(visit: Visit, situation: Situation, handle: str, alias: str) -> None:
+    """Asked for once a visit. That it is gone is only the device's word: the next inventory shows it."""
     visit.inventory = None
     if await ask(visit, situation, "remove", lambda driver: driver.remove(handle)):
-        visit.tell("Normal", Reason.OLD_OBJECT_REMOVED, f"The old certificate {alias} was removed from the device.")
-        return
+        visit.removed[handle] = alias
+    else:
+        visit.tell("Normal", Reason.OLD_OBJECT_KEPT, f"The device still uses the old certificate {alias}; it stays.")
     visit.kept_objects.add(handle)
-    visit.tell("Normal", Reason.OLD_OBJECT_KEPT, f"The device still uses the old certificate {alias}; it stays.")
+
+
+async def read_inventory(visit: Visit, situation: Situation) -> None:
+    """What is in the store, and so what became of that which was removed. A handle that is free may be used again."""
+    visit.inventory = await ask(visit, situation, "inventory", lambda driver: driver.inventory())
+    there = {entry.handle for entry in visit.inventory.certificates}
+    for handle, alias in visit.removed.items():
+        if handle in there:
+            late = "says that it is removed, and still lists it (until a restart?)"
+            visit.tell("Normal", Reason.OLD_OBJECT_KEPT, f"Of the old certificate {alias} the device {late}.")
+        else:
+            visit.kept_objects.discard(handle)
+            visit.tell("Normal", Reason.OLD_OBJECT_REMOVED, f"The old certificate {alias} was removed from the device.")
+    visit.removed.clear()
