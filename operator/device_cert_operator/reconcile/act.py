@@ -89,11 +89,11 @@ def _log(step: Step, visit: Visit, reason: str, seconds: float) -> None:
 async def _confirmed(step: Step, situation: Situation, visit: Visit) -> None:
     if isinstance(step, (*CHANGES_DEVICE, BeginActivation, BeginRollBack, PublishCA)) and not _puts_right(step, visit):
         await confirm(visit, situation)
+    visit.done.add(type(step))  # a step that goes back takes off the list what may be done again
     if isinstance(step, CertificateWork):
         await work_on_certificate(step, situation, visit)
     else:
         await _act(step, situation, visit)
-    visit.done.add(type(step))
 
 
 def _puts_right(step: Step, visit: Visit) -> bool:
