@@ -176,7 +176,10 @@ ADVICE: dict[Reason, tuple[str, str]] = {
         "See to NTP on the nodes.",
     ),
     Reason.REBOOT_NEEDED: ("The device needs a restart that is not allowed now.", "Restart it, or allow it."),
-    Reason.OLD_OBJECT_KEPT: ("The device still uses the replaced certificate elsewhere; it stays.", NOTHING),
+    Reason.OLD_OBJECT_KEPT: (
+        "The replaced certificate is used elsewhere, or still listed; it stays.",
+        NOTHING,
+    ),
     Reason.ROLLED_BACK: (
         "The new certificate could not be proven on the device; it serves the previous one.",
         "See the message; it is tried again with growing pauses, at once after a new revision.",

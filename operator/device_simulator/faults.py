@@ -38,6 +38,9 @@ class Fault(StrEnum):
     CLOCK_RESETS_ON_POWER_LOSS = "clock-resets-on-power-loss"  # the clock is at 1970-01-01 after a power cycle
     OTHER_BY_NAME = "other-by-name"  # whoever asks for a name (SNI) is shown another certificate
     QUOTES_REQUEST = "quotes-request"  # a change is refused with words that quote it, and the log-in it came with
+    ASSIGNMENT_REFUSED = "assignment-refused"  # what is to be served is not assigned: a fault answers
+    DELETION_IGNORED = "deletion-ignored"  # a deletion answers success, and nothing goes before a restart
+    KEY_ALIAS_DROPPED = "key-alias-dropped"  # a key that the device makes has no name, whatever was asked for
     # ---- transport
     ANSWERS_GARBAGE = "answers-garbage"
     ANSWERS_HTML = "answers-html"

@@ -6,14 +6,16 @@ from typing import Any
 
 import pytest
 
+from device_cert_operator.core.aliases import alias_prefix
 from device_cert_operator.core.checks import clock_is_off, connection_is_not_secure, device_is_unreachable
 from device_cert_operator.core.decide import decide
 from device_cert_operator.core.device_conditions import PARTS, claims
 from device_cert_operator.core.identity import Recognition
 from device_cert_operator.core.installation import (
     ACTIVATION,
-    alias_prefix,
+    after_failure,
     chain_as_seen,
+    ends_step,
     key_type_of,
     wanted_is_installed,
 )
@@ -67,10 +69,12 @@ from device_cert_operator.core.steps import (
 from device_cert_operator.core.verdict import ALL, Fault, Verdict
 from device_cert_operator.core.zones import is_off_by_its_zone
 from device_cert_operator.errors import (
+    Conflict,
     CredentialsRejected,
     DeviceBusy,
     DeviceRefused,
     DeviceUnreachable,
+    MissingReference,
     OperatorError,
     PermissionMissing,
     ProtocolViolation,
@@ -402,6 +406,15 @@ CASES = [
     (
         "a full store without anything of ours",
         replace(NEW_TURN, inventory=inventory(stored("p", "c", tls=True), free=0)),
+        Install(R2),
+    ),
+    (
+        "a full store whose old one stays for all its asking",
+        replace(
+            NEW_TURN,
+            kept_objects=frozenset({"old"}),
+            inventory=inventory(stored("p", "c", tls=True), stored("old", "a", ALIAS + "r1"), free=0),
+        ),
         Install(R2),
     ),
     ("then persists the intent", replace(NEW_TURN, inventory=STORE), BeginActivation(R2)),
@@ -895,3 +908,36 @@ def test_an_edit_counts_as_carried_out_only_after_a_login() -> None:
     assert told["Reconciling"].status == "True"
     seen = replace(edited, login_error=None, report=report())
     assert next(one for one in claims(seen, decide(seen)) if one.type == "Ready").status == "True"
+
+
+REFUSED = DeviceRefused("no")
+BUSY = DeviceBusy("later")
+LOCKED = DeviceBusy("nobody gets in", reason=Reason.LOGIN_LOCKED)
+
+
+@pytest.mark.parametrize(
+    ("s", "error", "ends"),
+    [
+        (UNDER_WAY, REFUSED, True),
+        (UNDER_WAY, Unsupported("it cannot"), True),
+        (UNDER_WAY, BUSY, False),
+        (UNDER_WAY, ProtocolViolation("?"), False),
+        (UNDER_WAY, DeviceUnreachable("away"), False),
+        (TOO_LATE, BUSY, True),
+        (TOO_LATE, ProtocolViolation("?"), True),
+        (TOO_LATE, DeviceUnreachable("away"), True),
+        (TOO_LATE, MissingReference("its Secret"), True),
+        (TOO_LATE, LOCKED, False),
+        (TOO_LATE, CredentialsRejected("wrong"), False),
+        (TOO_LATE, Conflict("edited"), False),
+        (NEW_TURN, REFUSED, False),
+    ],
+)
+def test_which_errors_end_the_step_of_an_activation(s: Situation, error: OperatorError, ends: bool) -> None:
+    assert ends_step(s, error) is ends
+
+
+def test_an_activation_that_is_refused_is_taken_back_where_something_was_assigned_before() -> None:
+    assert after_failure(UNDER_WAY, ACTIVATING) == ROLLING
+    assert after_failure(UNDER_WAY, replace(ACTIVATING, previous_handle=None)) is None
+    assert after_failure(UNDER_WAY, ROLLING) is None

@@ -59,6 +59,13 @@ def test_what_is_done(sentence: str, s: Situation, step: object) -> None:
     assert decide(s).next == step, sentence
 
 
+def test_a_key_that_was_just_made_and_is_not_under_its_name_is_not_called_lost() -> None:
+    plan = decide(replace(ANSWERED, inventory=inventory(), done=frozenset({MakeDeviceCSR})))
+    assert isinstance(plan.next, Rest)
+    assert (plan.next.state, plan.next.reason) == (State.HELD, Reason.UNSUPPORTED)
+    assert "source of the DeviceCertificate to Operator" in plan.next.message
+
+
 def test_a_key_that_is_there_is_left_alone() -> None:
     s = replace(ANSWERED, inventory=replace(inventory(), keys=frozenset({"dc-1-r2"})))
     plan = decide(s)

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from device_cert_operator.core import identity
+from device_cert_operator.core.aliases import alias_prefix
 from device_cert_operator.core.allowed import why_ranges_not_allowed
 from device_cert_operator.core.authority_model import AllowedNames
 from device_cert_operator.core.certificate_model import (
@@ -26,7 +27,6 @@ from device_cert_operator.core.firmware_certificate import (
     firmware_claims,
     is_firmware,
 )
-from device_cert_operator.core.installation import alias_prefix
 from device_cert_operator.core.model import (
     AddressLook,
     AddressPolicy,

@@ -4,9 +4,11 @@ from dataclasses import replace
 
 import pytest
 
+from device_cert_operator.core.aliases import alias_of
 from device_cert_operator.core.decide import decide
 from device_cert_operator.core.device_conditions import claims
 from device_cert_operator.core.identity import BY_DEVICE_CA, Recognition
+from device_cert_operator.core.installation import after_failure
 from device_cert_operator.core.model import DeviceIdentity, StoredCertificate
 from device_cert_operator.core.situation import Situation
 from device_cert_operator.core.status import Activating, IdentityStatus
@@ -23,6 +25,7 @@ from device_cert_operator.core.steps import (
 )
 from device_cert_operator.reasons import Reason
 from tests.support.situations import (
+    KEY,
     NOW,
     assignment,
     inventory,
@@ -54,6 +57,10 @@ INSTALLED_ONCE = frozenset({Install})
 GAP = replace(TURN, assignment=replace(assignment(R2, R1), allow_gap=True), report=CLEARS, inventory=WITH_R1)
 
 
+BARE = revision(1, "a", has_key=False)
+BACK_BARE = replace(BACK, served=BROKEN, assignment=assignment(R2, BARE))
+
+
 @pytest.mark.parametrize(
     ("sentence", "s", "step"),
     [
@@ -75,6 +82,22 @@ GAP = replace(TURN, assignment=replace(assignment(R2, R1), allow_gap=True), repo
         ),
         ("the earlier revision is uploaded again", replace(BACK, served=BROKEN, inventory=WITH_R2), Install(R1)),
         ("and proven", BACK, RecordFailed(Reason.ROLLED_BACK)),
+        (
+            "a revision whose key the device made is uploaded again while that is there",
+            replace(BACK_BARE, inventory=replace(WITH_R2, keys=frozenset({alias_of(KEY, 1)}))),
+            Install(BARE),
+        ),
+        ("else the device's own comes back", replace(BACK_BARE, inventory=WITH_R2), Activate("firmware")),
+        (
+            "which is what there is to go back to",
+            replace(BACK_BARE, served=served("f"), inventory=EMPTY),
+            RecordFailed(Reason.ROLLED_BACK),
+        ),
+        (
+            "but not where the earlier revision can still come back",
+            replace(BACK, served=served("f"), inventory=EMPTY),
+            Install(R1),
+        ),
         ("the device's own comes back", replace(BACK_TO_OWN, served=BROKEN, inventory=WITH_R2), Activate("firmware")),
     ],
 )
@@ -87,6 +110,7 @@ def test_what_is_done_next(sentence: str, s: object, step: object) -> None:
     [
         replace(BACK, served=BROKEN, inventory=WITH_R2, done=INSTALLED_ONCE),
         replace(BACK, served=BROKEN, inventory=WITH_R1),
+        replace(BACK_BARE, inventory=WITH_R1),
         replace(BACK_TO_OWN, served=BROKEN, inventory=EMPTY),
         replace(BACK_TO_OWN, served=BROKEN, inventory=inventory(stored("uploaded", "b", "dc-r2", tls=True))),
     ],
@@ -95,6 +119,31 @@ def test_what_was_put_back_is_waited_for(s: object) -> None:
     plan = decide(s)  # type: ignore[arg-type]
     assert isinstance(plan.next, Rest)
     assert plan.next.reason is Reason.ROLLING_BACK
+
+
+def test_a_slot_that_was_cleared_in_vain_gets_the_earlier_revision_back() -> None:
+    s = replace(UNDER_WAY, served=served("f"), inventory=EMPTY, done=INSTALLED_ONCE)
+    assert isinstance(decide(s).next, BeginRollBack)
+
+
+OWN_INSTEAD = replace(ROLLING, previous_handle="firmware", previous_fingerprint="f" * 64)
+
+
+@pytest.mark.parametrize(
+    ("s", "activating", "then"),
+    [
+        (replace(UNDER_WAY, inventory=WITH_R1), ACTIVATING, ROLLING),
+        (replace(UNDER_WAY, inventory=WITH_R1), replace(ACTIVATING, previous_handle=None), "rolling back"),
+        (replace(BACK, inventory=WITH_R2), ROLLING, OWN_INSTEAD),
+        (replace(BACK_TO_OWN, inventory=WITH_R2), FROM_OWN, None),
+        (replace(BACK, inventory=inventory(stored("uploaded", "b", tls=True))), ROLLING, None),
+        (BACK, ROLLING, None),
+    ],
+    ids=["forward", "from nothing", "back", "back to its own", "it has none of its own", "nothing is known"],
+)
+def test_what_is_tried_after_a_refusal(s: Situation, activating: Activating, then: Activating | str | None) -> None:
+    expected = replace(activating, rolling_back=True) if then == "rolling back" else then
+    assert after_failure(s, activating) == expected
 
 
 def test_no_certificate_is_cleared_without_leave() -> None:

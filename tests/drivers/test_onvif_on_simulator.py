@@ -11,12 +11,13 @@ from device_cert_operator.core.model import Credentials
 from device_cert_operator.drivers.base import DeviceConnection
 from device_cert_operator.drivers.onvif import device_keys
 from device_cert_operator.drivers.registry import driver_for
-from device_cert_operator.errors import DeviceBusy, DeviceRefused
+from device_cert_operator.errors import DeviceBusy, DeviceRefused, Unsupported
 from device_cert_operator.net.http import open_connection
 from device_cert_operator.pki.csr import csr_to_der, read_csr
 from device_cert_operator.reasons import Reason
 from device_simulator import DeviceSpec, Fault, SimulatedDevice, Simulator
 from device_simulator.keystore import to_der
+from device_simulator.onvif.device import OnvifDevice
 from tests.drivers.bundles import bundle, csr_request, fingerprint, signed_for
 from tests.drivers.contract import Bench, DriverContract
 from tests.net.certificates import make
@@ -221,3 +222,17 @@ async def test_https_is_switched_on_at_a_device_without_a_certificate(any_bench:
     async with any_bench.over_http() as connection:
         report = await driver_for("onvif", connection).observe()
     assert report.https_enabled, "HTTP is never switched off"
+
+
+async def test_a_key_that_gets_no_name_is_taken_away_again_and_told(
+    simulator: Simulator, new_address: Callable[[], str]
+) -> None:
+    """It would not be found again, and one would be made at every visit."""
+    bench = SimulatedBench(await simulator.add(spec(new_address(), faults=(Fault.KEY_ALIAS_DROPPED,))))
+    assert isinstance(bench.device, OnvifDevice)
+    keys = set(bench.device.keystore.keys)
+    async with bench.connect() as connection:
+        driver = driver_for("onvif", connection)
+        with pytest.raises(Unsupported, match="source of the DeviceCertificate to Operator"):
+            await driver.create_csr(csr_request(1, first_kind(bench)))
+    assert set(bench.device.keystore.keys) == keys

@@ -8,6 +8,7 @@ import pytest
 from aiohttp import web
 
 from device_simulator import Fault, Kind, SimulatedDevice
+from device_simulator.onvif.device import OnvifDevice
 from device_simulator.transport import dropped
 from tests.support.world import HTTP, HTTPS, World
 
@@ -410,6 +411,46 @@ async def test_a_device_that_cannot_serve_the_new_certificate_gets_its_old_one_b
     assert camera.served_fingerprint == factory
     camera.faults.clear(Fault.CANNOT_SERVE)
     await world.ready("gate", within=60)
+
+
+async def test_a_device_that_refuses_to_assign_the_new_certificate_takes_the_next_one(world: World) -> None:
+    camera = await world.one_camera()
+    first = camera.served_fingerprint
+    camera.faults.set(Fault.ASSIGNMENT_REFUSED)
+    await world.kubectl("annotate", "dcert", "gate", "devicecert.io/renew=now")
+    await world.until("dcert", "gate", "Installed", "False", "DeviceRefused")
+    revision = (await world.get("dev", "gate"))["status"]["revision"]
+    assert revision["failed"]["number"] == 2 and "activating" not in revision
+    assert camera.served_fingerprint == first
+    await world.kubectl("annotate", "dcert", "gate", "--overwrite", "devicecert.io/renew=again")
+    await world.shows("dcert", "gate", lambda status: status["revision"] == 3)
+    camera.faults.clear(Fault.ASSIGNMENT_REFUSED)
+    await world.shows("dev", "gate", lambda status: status["revision"]["installed"]["number"] == 3, within=40)
+    await world.ready("gate")
+
+
+async def test_a_device_that_refuses_the_previous_certificate_as_well_takes_the_next_one(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    camera = await world.one_camera()
+    assert isinstance(camera, OnvifDevice)
+    before, assign = camera.keystore.assigned, camera.assign
+    assert before is not None
+
+    def assign_once(path_id: str) -> None:
+        assign(path_id)
+        camera.faults.set(Fault.ASSIGNMENT_REFUSED)
+
+    monkeypatch.setattr(camera, "assign", assign_once)
+    camera.faults.set(Fault.CANNOT_SERVE, 1)
+    await world.kubectl("annotate", "dcert", "gate", "devicecert.io/renew=now")
+    status = await world.shows("dev", "gate", lambda status: "failed" in status["revision"], within=40)
+    status = await world.shows("dev", "gate", lambda status: "activating" not in status["revision"], within=40)
+    assert status["revision"]["failed"]["number"] == 2
+    camera.faults.clear(Fault.ASSIGNMENT_REFUSED)
+    assign(before)  # by a person
+    await world.ready("gate", within=60)
+    await world.becomes_trusted(camera)
 
 
 async def test_a_full_store_is_told(world: World) -> None:

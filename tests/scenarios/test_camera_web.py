@@ -60,8 +60,7 @@ async def test_a_renewal_that_cannot_be_served_leaves_one_slot_as_it_was(world: 
     await world.holds(lambda: camera.counters.requests["POST /cgi/certificate"] >= 3, within=40)
     await world.holds(lambda: camera.served_fingerprint == first, within=40)
     await world.becomes_trusted(camera)
-    failed = (await world.get("dev", "gate"))["status"]["revision"].get("failed", {})
-    assert failed.get("number") == 2
+    await world.shows("dev", "gate", lambda status: status["revision"].get("failed", {}).get("number") == 2)
 
 
 async def test_a_camera_that_clears_its_slot_first_needs_leave_for_a_renewal_but_not_for_the_first(
@@ -111,6 +110,29 @@ async def test_a_key_made_on_the_camera_never_leaves_it(world: World) -> None:
     told = camera.counters.requests
     assert (told["POST /cgi/certificate/request"], told["POST /cgi/certificate/signed"]) == (1, 1)
     assert "POST /cgi/certificate" not in told
+
+
+async def test_a_camera_that_cannot_serve_for_its_new_key_serves_its_own_certificate_and_then_another(
+    world: World,
+) -> None:
+    """The key of the revision before went with the new request."""
+    camera = await world.camera("gate", kind=Kind.FIRMWARE_CA)
+    await world.credentials()
+    await world.authority()
+    made_there = world.certificate("gate", privateKey={"source": "Device"})
+    await world.apply(world.device("gate", driver="camera-web"), made_there)
+    await world.start_operator()
+    await world.ready("gate")
+    camera.faults.set(Fault.CANNOT_SERVE, 1)
+    await world.kubectl("annotate", "dcert", "gate", "devicecert.io/renew=now")
+    await world.holds(lambda: camera.counters.requests.get("DELETE /cgi/certificate") == 1, within=40)
+    status = await world.shows("dev", "gate", lambda status: "failed" in status["revision"], within=40)
+    assert (status["revision"]["failed"]["number"], status["revision"]["failed"]["reason"]) == (2, "RolledBack")
+    assert "activating" not in status["revision"]
+    await world.kubectl("annotate", "dcert", "gate", "--overwrite", "devicecert.io/renew=again")
+    await world.shows("dev", "gate", lambda status: status["revision"]["installed"]["number"] == 3, within=60)
+    await world.ready("gate", within=40)
+    await world.becomes_trusted(camera)
 
 
 async def test_a_camera_whose_request_destroys_its_certificate_needs_leave_for_that(world: World) -> None:

@@ -338,3 +338,20 @@ async def test_a_clock_that_a_power_loss_put_back_to_1970_is_set_and_nothing_els
     await world.ready("gate")
     assert await world.trusted(camera.address)
     assert (camera.served_fingerprint, camera.counters.reboots) == (served, reboots)
+
+
+async def test_what_a_device_says_is_deleted_and_still_lists_is_asked_for_once_and_not_called_removed(
+    world: World,
+) -> None:
+    camera = await world.one_camera()
+    camera.faults.set(Fault.DELETION_IGNORED)
+    before = camera.served_fingerprint
+    await world.kubectl("annotate", "dcert", "gate", "devicecert.io/renew=now")
+    await world.holds(lambda: camera.served_fingerprint != before)
+    await world.holds(lambda: camera.journal.operations["DeleteCertificationPath"] >= 1)
+    await world.more_passes("Device", 3)
+    await world.ready("gate")
+    assert camera.journal.operations["DeleteCertificationPath"] == 1
+    assert not await world.events("OldObjectRemoved")
+    (told,) = await world.events("OldObjectKept")
+    assert "restart" in told["message"]

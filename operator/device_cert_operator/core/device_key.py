@@ -46,4 +46,11 @@ def csr_key_is_gone(s: Situation) -> Finding | None:
         return to_do(None, Reason.WORKING, "The device's keys are looked at.", ReadInventory())
     if wanted.request.alias in s.inventory.keys:
         return None
+    if MakeDeviceCSR in s.done:  # of this visit: it is there, under another name or none
+        return blocked(
+            None if s.verdict and s.verdict.secure else "Secure",
+            Reason.UNSUPPORTED,
+            "The device does not keep the name of a key that it makes: set spec.privateKey.source of the "
+            "DeviceCertificate to Operator.",
+        )
     return to_do(None, Reason.DEVICE_KEY_LOST, "The device lost the key of its CSR.", WithdrawCSR())

@@ -6,8 +6,8 @@ with it is mended by putting the clock right and restarting the device; and what
 
 import json
 
+from device_cert_operator.core.aliases import alias_prefix
 from device_cert_operator.core.findings import Finding, blocked, for_a_person, note, to_do, waiting
-from device_cert_operator.core.installation import alias_prefix
 from device_cert_operator.core.model import ClockPolicy, ClockSource, Inventory, Management, ObjectKey, Served, is_ip
 from device_cert_operator.core.naming import covers
 from device_cert_operator.core.placement import is_displaced

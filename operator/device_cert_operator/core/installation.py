@@ -4,21 +4,29 @@ The order is the safety: what is served is touched only by `Activate`, `activati
 old is removed before the new certificate is proven by a handshake.
 """
 
-import hashlib
+from dataclasses import replace
 from datetime import datetime
 
+from device_cert_operator.core.aliases import alias_prefix
+from device_cert_operator.core.failures import NO_LOGIN
 from device_cert_operator.core.findings import Finding, blocked, to_do, waiting
 from device_cert_operator.core.identity import BY_DEVICE_CA
 from device_cert_operator.core.model import (
     Inventory,
     KeyType,
     NotServed,
-    ObjectKey,
     Revision,
     Served,
     StoredCertificate,
 )
-from device_cert_operator.core.one_slot import begin_in_place, has_one_slot, install_in_place, put_back
+from device_cert_operator.core.one_slot import (
+    begin_in_place,
+    has_one_slot,
+    install_in_place,
+    other_way_back,
+    own_is_back,
+    put_back,
+)
 from device_cert_operator.core.situation import Situation
 from device_cert_operator.core.status import Activating, FailedRevision, RevisionState
 from device_cert_operator.core.steps import (
@@ -34,15 +42,18 @@ from device_cert_operator.core.steps import (
     Remove,
     Step,
 )
+from device_cert_operator.errors import (
+    DeviceBusy,
+    DeviceRefused,
+    DeviceUnreachable,
+    MissingReference,
+    OperatorError,
+    ProtocolViolation,
+    Unsupported,
+)
 from device_cert_operator.reasons import Reason
 
 ACTIVATION = "Activation"  # the cause of reboots that an activation needs
-
-
-def alias_prefix(key: ObjectKey) -> str:
-    """How every object that we make on this device is named: `dc-<8 hex digits>-`."""
-    digest = hashlib.sha256(f"{key.namespace}/{key.name}".encode()).hexdigest()
-    return f"dc-{digest[:8]}-"
 
 
 def key_type_of(revision: Revision) -> str:
@@ -105,7 +116,8 @@ def _recorded(s: Situation, activating: Activating) -> Finding | None:
 def _roll_back(s: Situation, activating: Activating) -> Finding:
     """Put the previous path back and prove it, as long as that takes."""
     message = f"Revision {activating.revision.number} could not be proven; the previous certificate is put back."
-    if s.served_fingerprint is not None and s.served_fingerprint == activating.previous_fingerprint:
+    former = s.served_fingerprint is not None and s.served_fingerprint == activating.previous_fingerprint
+    if former or own_is_back(s, activating):
         return _do(Reason.ROLLED_BACK, message, RecordFailed(Reason.ROLLED_BACK))
     if s.report is None:
         return waiting(None, Reason.ROLLING_BACK, message)
@@ -128,6 +140,29 @@ def _back(s: Situation, activating: Activating, inventory: Inventory) -> Step | 
     if (assigned is None or assigned.handle != activating.previous_handle) and Activate not in s.done:
         return Activate(activating.previous_handle or "")
     return None
+
+
+def ends_step(s: Situation, error: OperatorError) -> bool:
+    """Whether the step of an activation in which it struck is not tried again.
+
+    The device said no for good, or there was trouble for as long as it may take. One that lets nobody in is waited for.
+    """
+    activating = s.status.revision.activating
+    if activating is None or error.reason in NO_LOGIN:
+        return False
+    if isinstance(error, DeviceRefused | Unsupported):
+        return True
+    trouble = isinstance(error, DeviceBusy | DeviceUnreachable | ProtocolViolation | MissingReference)
+    return trouble and s.now - _waiting_since(s, activating) >= s.restart_for
+
+
+def after_failure(s: Situation, activating: Activating) -> Activating | None:
+    """What is tried once the activation's own step has failed for good: the way back, then another way back, if any."""
+    if activating.rolling_back:
+        return other_way_back(s, activating)
+    if activating.previous_handle is None and not has_one_slot(s):
+        return None  # nothing was assigned
+    return replace(activating, rolling_back=True)
 
 
 def revision_is_not_served(s: Situation) -> Finding | None:

@@ -86,9 +86,9 @@ class Situation:
     policy Report. searched: the last search was in vain. searching: one was promised in this pass, and is not over.
     done: the types of the steps this pass has already taken.
     can_be_found: there are keys by which the device would be known elsewhere. kept_objects: handles that the
-    device would not let go in this pass. declared_look: whether somebody has the declared address, while the device is
-    elsewhere. changing_now: another Device that is just taking its address. misnamed: names of the certificate under
-    which (SNI) the device shows another one, or none.
+    device was asked to let go in this pass, and still lists. declared_look: whether somebody has the declared address,
+    while the device is elsewhere. changing_now: another Device that is just taking its address. misnamed: names of the
+    certificate under which (SNI) the device shows another one, or none.
     """
 
     desired: DesiredDevice

@@ -50,7 +50,7 @@ from device_cert_operator.errors import (
 )
 from device_cert_operator.reasons import Reason
 from device_cert_operator.reconcile.asking import ask
-from device_cert_operator.reconcile.certificate_work import work_on_certificate
+from device_cert_operator.reconcile.certificate_work import read_inventory, work_on_certificate
 from device_cert_operator.reconcile.confirm import confirm
 from device_cert_operator.reconcile.firmware import export_ca, publish_ca
 from device_cert_operator.reconcile.placement import begin_restart, go_to_declared, look_at_declared, set_address
@@ -98,11 +98,11 @@ def _log(step: Step, visit: Visit, reason: str, seconds: float) -> None:
 async def _confirmed(step: Step, situation: Situation, visit: Visit) -> None:
     if isinstance(step, (*CHANGES_DEVICE, BeginActivation, BeginRollBack, PublishCA)) and not _puts_right(step, visit):
         await confirm(visit, situation)
+    visit.done.add(type(step))  # a step that goes back takes off the list what may be done again
     if isinstance(step, CertificateWork):
         await work_on_certificate(step, situation, visit)
     else:
         await _act(step, situation, visit)
-    visit.done.add(type(step))
 
 
 def _puts_right(step: Step, visit: Visit) -> bool:
@@ -125,7 +125,7 @@ async def _act(step: DeviceWork, situation: Situation, visit: Visit) -> None:
         case RecordRetryLogin(request):
             await _record_retry_login(visit, request)
         case ReadInventory():
-            visit.inventory = await ask(visit, situation, "inventory", lambda driver: driver.inventory())
+            await read_inventory(visit, situation)
         case RecordReboot(request):
             await visit.save(replace(visit.status, handled_reboot=request))
             visit.reboot_now = request

@@ -4,7 +4,8 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import assert_never
 
-from device_cert_operator.core.installation import alias_prefix, chain_is_cut
+from device_cert_operator.core.aliases import alias_of
+from device_cert_operator.core.installation import after_failure, chain_is_cut, ends_step
 from device_cert_operator.core.model import CertificateBundle, CSRRequest, Revision, RevisionRef, Served
 from device_cert_operator.core.schedule import backoff_for
 from device_cert_operator.core.situation import Situation
@@ -29,6 +30,8 @@ from device_cert_operator.errors import (
     Conflict,
     DeviceRefused,
     DeviceUnreachable,
+    OperatorError,
+    Unsupported,
 )
 from device_cert_operator.kube.csrs import NewCSR, csr_name
 from device_cert_operator.kube.views import CertificateView
@@ -112,25 +115,28 @@ def _holder(visit: Visit, situation: Situation) -> CertificateView:
 
 
 async def _install(visit: Visit, situation: Situation, revision: Revision) -> None:
+    visit.inventory = None
+    try:
+        await _put_on(visit, situation, revision)
+    except OperatorError as error:
+        if visit.status.revision.activating is not None:  # one slot: what was served may be gone
+            await _after_failure(visit, situation, error)
+            return
+        if isinstance(error, DeviceRefused):
+            visit.status = replace(visit.status, revision=bound(visit, revision.ref, error.reason))
+        raise
+
+
+async def _put_on(visit: Visit, situation: Situation, revision: Revision) -> None:
     material = await visit.tools.secrets.read_revision(visit.view.key.namespace, revision.secret)
     bundle = CertificateBundle(
-        alias=f"{alias_prefix(visit.desired.key)}r{revision.number}",
+        alias=alias_of(visit.desired.key, revision.number),
         fingerprint=revision.facts.fingerprint,
         leaf_der=material.leaf_der,
         chain_der=material.chain_der,
         key_der=material.key_der,
     )
-    visit.inventory = None
-    try:
-        await ask(visit, situation, "install", lambda driver: driver.install(bundle))
-    except DeviceRefused as error:
-        activating = visit.status.revision.activating
-        if activating is None or activating.revision == revision.ref:  # else it is the previous one, being put back
-            visit.status = replace(visit.status, revision=bound(visit, revision.ref, error.reason))
-        if activating is not None:  # one slot: what was served may be gone
-            state = replace(visit.status.revision, activating=replace(activating, rolling_back=True))
-            await visit.save(replace(visit.status, revision=state))
-        raise
+    await ask(visit, situation, "install", lambda driver: driver.install(bundle))
 
 
 async def _begin_activation(visit: Visit, situation: Situation, revision: Revision) -> None:
@@ -152,19 +158,43 @@ async def _activate(visit: Visit, situation: Situation, handle: str) -> None:
     except DeviceUnreachable:
         await visit.close_session()
         visit.look_again()
+    except OperatorError as error:
+        await _after_failure(visit, situation, error)
+
+
+async def _after_failure(visit: Visit, situation: Situation, error: OperatorError) -> None:
+    """What becomes of an activation whose own step has failed: it is tried again, taken back, or over. Raises the error
+    unless something else is tried now.
+    """
+    activating = visit.status.revision.activating
+    if activating is None or not ends_step(situation, error):
+        raise error
+    final = isinstance(error, DeviceRefused | Unsupported)
+    reason = error.reason if final and not activating.rolling_back else Reason.NOT_SERVED
+    then = after_failure(situation, activating)
+    if then is None:
+        await _record_failed(visit, situation, reason)
+        raise error
+    if not activating.rolling_back:
+        visit.status = replace(visit.status, revision=bound(visit, activating.revision, reason))
+    await _go_back(visit, then, error.message.rstrip("."))
 
 
 async def _begin_roll_back(visit: Visit, why: str) -> None:
-    state = visit.status.revision
-    if state.activating is None:
-        return
-    activating = replace(state.activating, rolling_back=True, since=visit.tools.clock.now())
+    activating = visit.status.revision.activating
+    if activating is not None:
+        await _go_back(visit, replace(activating, rolling_back=True), why)
+
+
+async def _go_back(visit: Visit, activating: Activating, why: str) -> None:
+    """What is to be served again is remembered; the steps towards it are open."""
+    state = replace(visit.status.revision, activating=replace(activating, since=visit.tools.clock.now()))
     try:
-        await visit.save(replace(visit.status, revision=replace(state, activating=activating)))
+        await visit.save(replace(visit.status, revision=state))
     except ClusterError:  # edited, deleted, or no API server: the device comes first, and the next pass begins again
         if not visit.session_open:
             raise
-        visit.status = replace(visit.status, revision=replace(state, activating=activating))
+        visit.status = replace(visit.status, revision=state)
     visit.done -= {Activate, Install, Reboot}
     visit.tell("Warning", Reason.ROLLING_BACK, f"{why}; the previous certificate is put back.")
 
@@ -187,9 +217,13 @@ async def _record_failed(visit: Visit, situation: Situation, reason: Reason) -> 
     revision = activating.revision if activating else situation.turn.ref if situation.turn else None
     if revision is None:
         return
-    failed = visit.status.revision.failed
-    told = failed is not None and failed.revision == revision and failed.next_attempt_at > visit.tools.clock.now()
-    state = visit.status.revision if told else bound(visit, revision, reason)
+    state, now = visit.status.revision, visit.tools.clock.now()
+    failed = state.failed if state.failed is not None and state.failed.revision == revision else None
+    begun = activating.since if activating is not None else now
+    if failed is not None and failed.next_attempt_at > begun:  # of this activation: why it was taken back
+        reason = Reason(failed.reason)
+    if failed is None or failed.next_attempt_at <= now:
+        state = bound(visit, revision, reason)
     await visit.save(replace(visit.status, revision=replace(state, activating=None)))
     visit.tell("Warning", reason, f"Revision {revision.number} could not be proven on the device.")
 
@@ -204,9 +238,24 @@ def bound(visit: Visit, revision: RevisionRef, reason: Reason) -> RevisionState:
 
 
 async def _remove(visit: Visit, situation: Situation, handle: str, alias: str) -> None:
+    """Asked for once a visit. That it is gone is only the device's word: the next inventory shows it."""
     visit.inventory = None
     if await ask(visit, situation, "remove", lambda driver: driver.remove(handle)):
-        visit.tell("Normal", Reason.OLD_OBJECT_REMOVED, f"The old certificate {alias} was removed from the device.")
-        return
+        visit.removed[handle] = alias
+    else:
+        visit.tell("Normal", Reason.OLD_OBJECT_KEPT, f"The device still uses the old certificate {alias}; it stays.")
     visit.kept_objects.add(handle)
-    visit.tell("Normal", Reason.OLD_OBJECT_KEPT, f"The device still uses the old certificate {alias}; it stays.")
+
+
+async def read_inventory(visit: Visit, situation: Situation) -> None:
+    """What is in the store, and so what became of that which was removed. A handle that is free may be used again."""
+    visit.inventory = await ask(visit, situation, "inventory", lambda driver: driver.inventory())
+    there = {entry.handle for entry in visit.inventory.certificates}
+    for handle, alias in visit.removed.items():
+        if handle in there:
+            late = "says that it is removed, and still lists it (until a restart?)"
+            visit.tell("Normal", Reason.OLD_OBJECT_KEPT, f"Of the old certificate {alias} the device {late}.")
+        else:
+            visit.kept_objects.discard(handle)
+            visit.tell("Normal", Reason.OLD_OBJECT_REMOVED, f"The old certificate {alias} was removed from the device.")
+    visit.removed.clear()

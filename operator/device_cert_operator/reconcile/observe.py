@@ -4,8 +4,8 @@ from datetime import timedelta
 
 from device_cert_operator.core import identity
 from device_cert_operator.core.addresses import where_else
+from device_cert_operator.core.aliases import alias_of
 from device_cert_operator.core.identity import Recognition
-from device_cert_operator.core.installation import alias_prefix
 from device_cert_operator.core.model import (
     Capabilities,
     CSRRequest,
@@ -170,7 +170,7 @@ def _csr_wanted(view: DeviceView, holder: CertificateView, tools: Tools) -> CSRW
         return None
     there = tools.cache.secret(view.key.namespace, csr_name(holder.key.name), "ConfigMap")
     answered = there is not None and (there.number, there.annotations.get(DEVICE_UID)) == (request.number, view.uid)
-    alias = f"{alias_prefix(view.key)}r{request.number}"
+    alias = alias_of(view.key, request.number)
     wanted = CSRRequest(alias, names, subject, request.key_type)
     return CSRWanted(request.number, wanted, answered, desired.allow_gap)
 

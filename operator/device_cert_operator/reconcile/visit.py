@@ -48,7 +48,8 @@ class Visit:
         self.searching = False
         self.declared_look: AddressLook | None = None
         self.done: set[type] = set()
-        self.kept_objects: set[str] = set()
+        self.kept_objects: set[str] = set()  # asked to go, and not seen to be gone
+        self.removed: dict[str, str] = {}  # handles, with their aliases, of which the device says that they are gone
         self.events: list[tuple[str, str, str]] = []
         self._stack = AsyncExitStack()
         self._driver: Driver | None = None

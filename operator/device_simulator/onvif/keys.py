@@ -49,7 +49,8 @@ def _begin(device: "OnvifDevice", request: Request, kind: str) -> tuple[str, str
     if device.faults.strikes(Fault.STORE_FULL):
         raise StoreFault("Action MaximumNumberOfKeysReached")
     takes = device.spec.key_generation_for if device.faults.strikes(Fault.SLOW_KEY_GENERATION) else 0.0
-    key_id = device.keystore.reserve_key(value(request.body, "Alias") or "", time.monotonic() + takes)
+    alias = "" if device.faults.strikes(Fault.KEY_ALIAS_DROPPED) else value(request.body, "Alias") or ""
+    key_id = device.keystore.reserve_key(alias, time.monotonic() + takes)
     device.later(lambda: _make(device, key_id, kind), 0.0)
     return key_id, f"PT{max(takes, 0.1):.1f}S"
 
@@ -115,7 +116,9 @@ def get_all_keys(device: "OnvifDevice", request: Request) -> Element:
 
 def delete_key(device: "OnvifDevice", request: Request) -> Element:
     """DeleteKey."""
-    device.keystore.delete_key(argument(request, "KeyID"))
+    key_id = argument(request, "KeyID")
+    if not device.faults.strikes(Fault.DELETION_IGNORED):
+        device.keystore.delete_key(key_id)
     return tas("DeleteKeyResponse")
 
 

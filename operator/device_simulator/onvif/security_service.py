@@ -89,7 +89,9 @@ def _get_all_certificates(device: "OnvifDevice", request: Request) -> Element:
 
 
 def _delete_certificate(device: "OnvifDevice", request: Request) -> Element:
-    device.keystore.delete_certificate(argument(request, "CertificateID"))
+    certificate_id = argument(request, "CertificateID")
+    if not device.faults.strikes(Fault.DELETION_IGNORED):
+        device.keystore.delete_certificate(certificate_id)
     return tas("DeleteCertificateResponse")
 
 
@@ -177,7 +179,9 @@ def _get_all_paths(device: "OnvifDevice", request: Request) -> Element:
 
 
 def _delete_path(device: "OnvifDevice", request: Request) -> Element:
-    device.keystore.delete_path(argument(request, "CertificationPathID"))
+    path_id = argument(request, "CertificationPathID")
+    if not device.faults.strikes(Fault.DELETION_IGNORED):
+        device.keystore.delete_path(path_id)
     return tas("DeleteCertificationPathResponse")
 
 
@@ -189,10 +193,16 @@ def _checked_path(device: "OnvifDevice", path_id: str) -> str:
     return path_id
 
 
+def _check_assignment(device: "OnvifDevice") -> None:
+    if device.faults.strikes(Fault.ASSIGNMENT_REFUSED):
+        raise SoapFault("Receiver", "Action", "UnsupportedKey")
+
+
 def _add_assignment(device: "OnvifDevice", request: Request) -> Element:
     path_id = _checked_path(device, argument(request, "CertificationPathID"))
     if device.keystore.assigned is not None:
         raise StoreFault("Action MaximumNumberOfTLSCertificationPathsReached")
+    _check_assignment(device)
     device.assign(path_id)
     return tas("AddServerCertificateAssignmentResponse")
 
@@ -201,6 +211,7 @@ def _replace_assignment(device: "OnvifDevice", request: Request) -> Element:
     new = _checked_path(device, argument(request, "NewCertificationPathID"))
     if argument(request, "OldCertificationPathID") != device.keystore.assigned:
         raise SoapFault("Sender", "InvalidArgVal", "OldCertificationPathID")
+    _check_assignment(device)
     device.assign(new)
     return tas("ReplaceServerCertificateAssignmentResponse")
 

@@ -7,6 +7,7 @@ known by their alias and their bytes, never by an id remembered from before (ids
 import secrets
 import string
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import replace
 
 from device_cert_operator.core.model import CertificateBundle, CSRRequest, Inventory, KeyType, Pkcs12Encryption
@@ -24,7 +25,7 @@ from device_cert_operator.drivers.onvif.contents import (
 from device_cert_operator.drivers.onvif.security_messages import KeystoreFeatures, StoreCertificate, StorePath
 from device_cert_operator.drivers.onvif.session import OnvifSession
 from device_cert_operator.drivers.onvif.soap import Element, OnvifFault
-from device_cert_operator.errors import DeviceRefused, OperatorError, Unsupported
+from device_cert_operator.errors import DeviceBusy, DeviceRefused, OperatorError, Unsupported
 from device_cert_operator.pki.facts import read_facts
 from device_cert_operator.pki.pkcs12 import build_pkcs12
 
@@ -244,13 +245,28 @@ class Keystore:
         self._seen = None
         found = contents.key_under(alias)
         for key in [found, None] if found is not None else [None, None]:
-            key_id = (
-                key.key_id if key else await device_keys.make_key(self._session, await self.features(), alias, kind)
-            )
+            key_id = key.key_id if key else await self._make_key(alias, kind)
             if await device_keys.is_made(self._session, key_id):
                 return key_id
             await self.delete("Key", key_id)
         raise DeviceRefused("the device could not make a key: it comes out corrupt")
+
+    async def _make_key(self, alias: str, kind: KeyType) -> str:
+        """A new key. Raises Unsupported, and takes it away again, where a request's key does not keep its name: it
+        would not be found again, and the next visit made another.
+        """
+        key_id = await device_keys.make_key(self._session, await self.features(), alias, kind)
+        made = next((key for key in tas.read_keys(await self._get("GetAllKeys")) if key.key_id == key_id), None)
+        if made is None or made.alias == alias or not OURS.fullmatch(alias):
+            return key_id
+        with suppress(DeviceBusy):
+            await device_keys.is_made(self._session, key_id)
+        with suppress(DeviceRefused):
+            await self.delete("Key", key_id)
+        raise Unsupported(
+            "the device does not keep the name of a key that it makes, so that it would not be found again: set "
+            "spec.privateKey.source of the DeviceCertificate to Operator"
+        )
 
     # ------------------------------------------------------------------------------------ assign and remove
 
