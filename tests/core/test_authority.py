@@ -14,6 +14,8 @@ from device_cert_operator.core.authority import (
     FoundRoot,
     Holder,
     decide_authority,
+    number_of,
+    number_of_next,
     root_subject,
 )
 from device_cert_operator.core.authority_conditions import authority_claims, remarks_on
@@ -402,6 +404,33 @@ def test_a_later_root_bears_another_name() -> None:
     assert root_subject(fields, "site-ca", 1) == (("organization", "Example"), ("common_name", "n" * 64))
     assert root_subject(fields, "site-ca", 12)[-1] == ("common_name", "n" * 60 + " G12")
     assert root_subject(SubjectFields(country="JP"), "site-ca", 2)[-1] == ("common_name", "site-ca G2")
+
+
+@pytest.mark.parametrize(
+    ("number", "present", "following"),
+    [
+        (1, "site-ca", 2),
+        (2, "site-ca G2", 3),
+        (1, "site-ca G2", 3),  # its status was lost
+        (1, "SITE-CA  g2 ", 3),  # verifiers compare names without regard to case and blanks
+        (1, "site-ca G7", 8),
+        (4, "site-ca G2", 5),
+        (1, "site-ca 1G2", 2),
+        (1, "site-ca G20261128", 2),
+        (1, None, 2),
+    ],
+)
+def test_the_next_root_never_bears_the_name_of_the_present_one(number: int, present: str, following: int) -> None:
+    status = replace(KNOWN, number=number)
+    s = situation(status=status, current=replace(FOUND, facts=a_root("a", common_name=present)))
+    assert number_of_next(s) == following
+    named = dict(root_subject(SubjectFields(common_name="site-ca"), "site-ca", following))["common_name"]
+    assert named != present
+
+
+def test_a_root_that_cannot_be_read_tells_no_number() -> None:
+    assert number_of_next(situation(current=MISSING)) == 2
+    assert number_of(None) == 1
 
 
 @pytest.mark.parametrize(

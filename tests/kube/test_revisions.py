@@ -9,15 +9,15 @@ ROOT = ca.root()
 BELOW = ca.root("Example below", issuer=ROOT)
 
 
-def kept(name: str) -> Any:
+def kept(name: str, below: ca.Pair = BELOW) -> Any:
     """The revision of one leaf, with the whole chain up to the root."""
-    leaf = ca.certificate(name, issuer=BELOW)
+    leaf = ca.certificate(name, issuer=below)
     manifest = revision_secret(
         namespace="cams",
         owner_name=name,
         owner_uid=f"uid-{name}",
         number=1,
-        tls_crt=leaf.cert_pem + BELOW.cert_pem + ROOT.cert_pem,
+        tls_crt=leaf.cert_pem + below.cert_pem + ROOT.cert_pem,
         ca_crt=ROOT.cert_pem,
         tls_key=b"",
         input_hash="x",
@@ -34,3 +34,11 @@ def test_what_devices_send_above_the_leaf_is_kept_once_and_without_roots() -> No
     assert gate.facts != door.facts
     assert gate.chain_der is door.chain_der
     assert gate.sent is door.sent
+
+
+def test_a_cross_certificate_between_two_roots_of_one_name_is_sent_all_the_same() -> None:
+    cross = ca.root(issuer=ROOT, key=ca.ec_key("the next root"))
+    assert cross.certificate.subject == cross.certificate.issuer
+    revision = kept("gate", cross)
+    assert revision.chain_der == (cross.der,)
+    assert len(revision.sent) == 1

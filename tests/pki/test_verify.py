@@ -4,7 +4,7 @@ import pytest
 from cryptography import x509
 
 from device_cert_operator.errors import ProtocolViolation
-from device_cert_operator.pki.verify import LONGEST_PATH, links, signed_by
+from device_cert_operator.pki.verify import LONGEST_PATH, is_root, links, signed_by
 from tests.support import ca
 
 ROOT = ca.root()
@@ -98,6 +98,18 @@ def test_a_signature_is_not_believed_for_its_name() -> None:
     assert signed_by(LEAF.certificate, BELOW.certificate)
     assert not signed_by(LEAF.certificate, ROOT.certificate)
     assert not signed_by(BELOW.certificate, NAMESAKE.certificate)
+
+
+@pytest.mark.parametrize("key", [ca.ec_key("the next root"), ca.rsa_key()], ids=["one kind of key", "two kinds"])
+def test_a_root_is_told_from_a_cross_certificate_between_two_of_one_name(key: ca.Key) -> None:
+    cross = ca.root(issuer=ROOT, key=key)
+    assert cross.certificate.subject == cross.certificate.issuer
+    assert [is_root(one.der) for one in (ROOT, NAMESAKE, cross, BELOW, LEAF)] == [True, True, False, False, False]
+
+
+def test_a_root_whose_signature_nobody_here_can_check_is_one_by_its_name() -> None:
+    ecdsa_sha256, unknown = bytes.fromhex("2a8648ce3d040302"), bytes.fromhex("2a8648ce3d040309")
+    assert is_root(ROOT.der.replace(ecdsa_sha256, unknown))
 
 
 def test_a_chain_that_cannot_be_parsed_is_a_violation() -> None:

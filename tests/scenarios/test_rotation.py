@@ -110,6 +110,50 @@ async def the_old_one_is_retired(world: World, old: str, new: str) -> None:
     assert (await world.get("secret", retired))["metadata"]["labels"] == {"devicecert.io/use": "retired"}
 
 
+async def rotate_to_the_end(world: World, request: str) -> None:
+    """Both hours of the overlap pass, nobody has to confirm."""
+    await world.kubectl("annotate", "dca", "site-ca", "--overwrite", f"devicecert.io/rotate={request}")
+    await phase(world, "Preparing")
+    await follow(world)
+    await phase(world, "Distributing")
+    await until_published(world)
+    world.clock.forward(timedelta(hours=2))
+    await phase(world, "Switching")
+    await follow(world)
+    await phase(world, None, within=40)
+    await world.ready("gate")
+
+
+async def test_a_root_whose_status_was_lost_is_replaced_by_one_of_another_name(world: World) -> None:
+    """A rotated one: its successor must not bear its name, else devices are given one certificate after another."""
+    camera = await one_camera(world, rotation={"overlap": "2h"})
+    await rotate_to_the_end(world, "one")
+    await world.stop_operator()
+    await world.kubectl("delete", "dca/site-ca", "configmap/site-ca-trust")
+    await world.apply(authority(rotation={"overlap": "2h"}))
+    await world.start_operator()
+    await world.until("dca", "site-ca", "Ready", "True")
+    assert (await world.get("dca", "site-ca"))["status"]["number"] == 1
+    [old] = await bundle(world)
+    before = await highest_revision(world)
+    async with client(world, camera, old, "old") as trusts_old:
+        await rotate_to_the_end(world, "two")
+        [new] = await bundle(world)
+        async with client(world, camera, new, "new") as trusts_new:
+            pass
+    assert trusts_old.refused == []
+    assert trusts_new.refused == []
+    assert await highest_revision(world) <= before + 2
+    status = (await world.get("dca", "site-ca"))["status"]
+    assert "site-ca G3" in status["certificate"]["subject"]
+    assert status["number"] == 3
+
+
+async def highest_revision(world: World) -> int:
+    secrets = (await world.kubectl("get", "secret", "-o", "name")).split()
+    return max(int(one.rpartition("-r")[2]) for one in secrets if one.startswith("secret/gate-r"))
+
+
 @pytest.mark.parametrize(
     "of_camera",
     [

@@ -3,6 +3,7 @@
 A root that was there once is never replaced in silence: neither by an edit of the spec, nor because it is gone.
 """
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from datetime import datetime
@@ -31,6 +32,8 @@ from device_cert_operator.core.profile import subject_text
 from device_cert_operator.core.steps import Rest, State
 from device_cert_operator.errors import OperatorError
 from device_cert_operator.reasons import Reason
+
+_NUMBERED = re.compile(r"\sG([0-9]{1,6})\s*$", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +128,17 @@ def root_subject(subject: SubjectFields, name: str, number: int) -> tuple[tuple[
         subject = replace(subject, common_name=(subject.common_name or name)[: 64 - len(suffix)] + suffix)
     given = ((field.name, getattr(subject, field.name)) for field in fields(SubjectFields))
     return tuple((name, subject_text(name, value)) for name, value in given if value is not None)
+
+
+def number_of(facts: CertificateFacts | None) -> int:
+    """The number in a root's own name; 1 where there is none."""
+    told = _NUMBERED.search((facts.common_name if facts else None) or "")
+    return int(told[1]) if told else 1
+
+
+def number_of_next(s: AuthoritySituation) -> int:
+    """Of the root that is to follow: behind the present one's name as well, which tells more than a lost status."""
+    return max(s.status.number, number_of(s.current.facts)) + 1
 
 
 def is_edited(s: AuthoritySituation) -> bool:

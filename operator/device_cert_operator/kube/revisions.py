@@ -23,6 +23,7 @@ from device_cert_operator.kube.views import (
 )
 from device_cert_operator.pki.authority import lasts_until
 from device_cert_operator.pki.facts import fingerprint, pem_to_ders, read_facts
+from device_cert_operator.pki.verify import is_root
 
 REVISION_TYPE = "devicecert.io/revision"
 _SALT = secrets.token_bytes(16)  # of this process
@@ -96,7 +97,7 @@ def read_revision(obj: Object, certificates: tuple[bytes, ...], notes: dict[str,
 @lru_cache(maxsize=1024)
 def _below_roots(issuers_der: tuple[bytes, ...]) -> tuple[tuple[bytes, ...], frozenset[str]]:
     """The issuers that a device sends, and their fingerprints: one copy, however many revisions share them."""
-    kept = tuple(der for der in issuers_der if not read_facts(der).self_issued)
+    kept = tuple(der for der in issuers_der if not is_root(der))
     return kept, frozenset(fingerprint(der) for der in kept)
 
 

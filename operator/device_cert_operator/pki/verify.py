@@ -67,3 +67,29 @@ def signed_by(child: x509.Certificate, issuer: x509.Certificate) -> bool:
     except (InvalidSignature, ValueError, TypeError, UnsupportedAlgorithm):
         return False
     return True
+
+
+def is_root(der: bytes) -> bool:
+    """Whether a certificate bears its issuer's name and, as far as it says, its key.
+
+    A cross-certificate between two roots of one name is none. Raises ProtocolViolation.
+    """
+    certificate = load(der)
+    if certificate.subject != certificate.issuer:
+        return False
+    try:
+        certificate.verify_directly_issued_by(certificate)
+    except InvalidSignature:
+        return False
+    except (ValueError, TypeError, UnsupportedAlgorithm):  # a signature of an old form, or a key of another kind
+        return not _names_another_key(certificate)
+    return True
+
+
+def _names_another_key(certificate: x509.Certificate) -> bool:
+    try:
+        signer = certificate.extensions.get_extension_for_class(x509.AuthorityKeyIdentifier).value.key_identifier
+        own = certificate.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value.digest
+    except (ValueError, TypeError, x509.ExtensionNotFound, x509.DuplicateExtension):
+        return False
+    return signer is not None and signer != own

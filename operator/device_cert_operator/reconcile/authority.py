@@ -10,6 +10,7 @@ from typing import assert_never
 from device_cert_operator.core.authority import (
     AuthoritySituation,
     decide_authority,
+    number_of,
     rotates_at,
     still_old,
     still_unprepared,
@@ -189,7 +190,7 @@ async def _finish(this: Look, s: AuthoritySituation) -> None:
         certificate=served_status(facts),
         origin=Origin.MADE,
         shape=s.current.shape or this.desired.shape.digest,
-        number=this.status.number + 1,
+        number=max(this.status.number + 1, number_of(facts)),
         retired=_retired_name(this, known.fingerprint),
         rotation=None,
     )

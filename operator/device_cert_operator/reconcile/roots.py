@@ -4,7 +4,7 @@ import asyncio
 from contextlib import suppress
 from datetime import datetime
 
-from device_cert_operator.core.authority import AuthoritySituation, root_subject
+from device_cert_operator.core.authority import AuthoritySituation, number_of_next, root_subject
 from device_cert_operator.core.authority_model import DesiredAuthority
 from device_cert_operator.errors import Conflict
 from device_cert_operator.kube.roots import NEW_BY_OLD, OLD_BY_NEW, NewRoot
@@ -31,7 +31,7 @@ async def make_next(this: Look, s: AuthoritySituation) -> None:
     Raises InvalidSpec, ClusterError.
     """
     present = None if s.current.expired else this.authority
-    made = await asyncio.to_thread(_next_root, this.desired, this.status.number + 1, present, s.now)
+    made = await asyncio.to_thread(_next_root, this.desired, number_of_next(s), present, s.now)
     with suppress(Conflict):
         await this.tools.roots.create(this.view, this.desired.next_secret, made)
 

@@ -32,6 +32,7 @@ from device_cert_operator.drivers.camera_web.pages import Certificates, Page, Sl
 from device_cert_operator.errors import DeviceBusy, DeviceRefused, DeviceUnreachable
 from device_cert_operator.pki.csr import csr_to_der, read_csr
 from device_cert_operator.pki.facts import pem_to_ders, read_facts
+from device_cert_operator.pki.verify import is_root
 from device_cert_operator.reasons import Reason
 
 FIRMWARE, UPLOADED = "firmware", "uploaded"
@@ -190,7 +191,7 @@ class CameraWebDriver:
             await self._check_key(bundle, found)
         if found.uploaded is not None and found.deletes_first:
             await self._ask(messages.DELETE_UPLOADED)
-        chain = tuple(der for der in bundle.chain_der if not read_facts(der).self_issued)[: _CHAIN_LENGTH - 1]
+        chain = tuple(der for der in bundle.chain_der if not is_root(der))[: _CHAIN_LENGTH - 1]
         try:
             await self._upload(bundle, chain)
         except WebRefusal as refusal:

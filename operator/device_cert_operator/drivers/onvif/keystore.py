@@ -26,8 +26,8 @@ from device_cert_operator.drivers.onvif.security_messages import KeystoreFeature
 from device_cert_operator.drivers.onvif.session import OnvifSession
 from device_cert_operator.drivers.onvif.soap import Element, OnvifFault
 from device_cert_operator.errors import DeviceBusy, DeviceRefused, OperatorError, Unsupported
-from device_cert_operator.pki.facts import read_facts
 from device_cert_operator.pki.pkcs12 import build_pkcs12
+from device_cert_operator.pki.verify import is_root
 
 _NO_KEY = frozenset({"NoMatchingPrivateKey", "NoPrivateKey"})
 _CHAIN_REFUSED = frozenset({"BadPKCS12File", "InvalidCertificationPath", "BadCertificate"})  # where issuers go along
@@ -347,7 +347,7 @@ def _is_about(chain: tuple[bytes, ...], fault: OnvifFault) -> bool:
 
 def _without_roots(chain_der: tuple[bytes, ...]) -> tuple[bytes, ...]:
     """Roots are never uploaded: no client takes one from a device."""
-    return tuple(der for der in chain_der if not read_facts(der).self_issued)
+    return tuple(der for der in chain_der if not is_root(der))
 
 
 def _chosen_encryption(features: KeystoreFeatures) -> Pkcs12Encryption:
