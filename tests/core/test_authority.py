@@ -176,6 +176,11 @@ STEPS: list[tuple[str, AuthoritySituation, object]] = [
         EnterPhase(Phase.SWITCHING),
     ),
     ("all devices have followed", in_phase(Phase.SWITCHING), EnterPhase(Phase.RETIRING)),
+    (
+        "who reads the Secret follows only when the new one is in it",
+        in_phase(Phase.SWITCHING, holders=(replace(GATE, by_secret=True),)),
+        EnterPhase(Phase.RETIRING),
+    ),
     ("the old one is retired", in_phase(Phase.RETIRING), Promote()),
     ("the new one is in its place", in_phase(Phase.RETIRING, current=NEXT), Finish()),
     ("a copy is left over", situation(following=FOUND), DeleteNext()),
@@ -231,6 +236,12 @@ NOTHING: list[tuple[str, AuthoritySituation, Reason, str]] = [
         "kubectl -n cams annotate dca site-ca --overwrite devicecert.io/trust-distributed=bbbb",
     ),
     ("a device has not followed", in_phase(Phase.SWITCHING, holders=(GATE,)), Reason.ROTATING, "still to come: gate"),
+    (
+        "who reads the Secret has not followed",
+        in_phase(Phase.RETIRING, current=NEXT, holders=(replace(GATE, by_secret=True),)),
+        Reason.ROTATING,
+        "still to come: gate",
+    ),
     (
         "a new root would not permit what is in use",
         situation(desired=wanting(rotate_request="1"), names_in_use=names_of("gate.example", "10.0.0.1")),

@@ -149,6 +149,31 @@ async def test_a_root_whose_status_was_lost_is_replaced_by_one_of_another_name(w
     assert status["number"] == 3
 
 
+async def test_a_certificate_that_names_the_secret_itself_follows_when_the_new_root_is_in_it(world: World) -> None:
+    camera = await one_camera(
+        world, wanted={"issuer": {"caSecretRef": {"name": "site-root"}}}, rotation={"overlap": "2h"}
+    )
+    [old] = await bundle(world)
+    await world.kubectl("annotate", "dca", "site-ca", "--overwrite", "devicecert.io/rotate=one")
+    await phase(world, "Distributing")
+    await until_published(world)
+    assert await world.told("ChainNotTaken"), "clients of the old root alone are to refuse it"
+    await camera.power_off()
+    world.clock.forward(timedelta(hours=2))
+    await phase(world, "Retiring")
+    await reason(world, "dca", "UpToDate", "False", "Rotating", "still to come: gate")
+    await bundle(world, roots=2)
+    await camera.power_on()
+    wake(world, "Device", "gate")
+    await phase(world, None, within=40)
+    await world.ready("gate")
+    [new] = await bundle(world)
+    assert new != old
+    async with client(world, camera, new, "new") as trusts_new:
+        pass
+    assert trusts_new.refused == []
+
+
 async def highest_revision(world: World) -> int:
     secrets = (await world.kubectl("get", "secret", "-o", "name")).split()
     return max(int(one.rpartition("-r")[2]) for one in secrets if one.startswith("secret/gate-r"))

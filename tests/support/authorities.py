@@ -24,7 +24,7 @@ def authority(**spec: Any) -> Object:
 
 
 def certificate(world: World, name: str = "gate", *devices: str, **spec: Any) -> Object:
-    return world.certificate(name, *devices, issuer={"authorityRef": {"name": "site-ca"}}, **spec)
+    return world.certificate(name, *devices, **{"issuer": {"authorityRef": {"name": "site-ca"}}, **spec})
 
 
 def wake(world: World, kind: str = "CertificateAuthority", name: str = "site-ca") -> None:

@@ -62,12 +62,14 @@ class Holder:
     """A Device that has a certificate of the present root, or is getting it.
 
     sends_cross: with a cross-certificate. takes_chain: it is able to, as far as its driver and what it serves tell.
+    by_secret: whoever issues for it names the CA Secret itself, and follows only when that holds the new root.
     """
 
     device: str
     sends_cross: bool
     takes_chain: bool
     stalled: bool
+    by_secret: bool = False
 
 
 class Bundle(Enum):
@@ -182,11 +184,12 @@ def _as_it_is(s: AuthoritySituation) -> RememberRoot:
     return RememberRoot(Origin.ADOPTED, s.desired.shape.digest)
 
 
-def _finish(s: AuthoritySituation) -> Finish | None:
+def _finish(s: AuthoritySituation) -> Finish | Rest | None:
+    """Not before those have followed who read the Secret: the bundle holds both roots as long."""
     rotation = s.rotation
     if rotation is None or rotation.phase is not Phase.RETIRING or s.current.fingerprint != rotation.fingerprint:
         return None
-    return Finish()
+    return _waits(s, still_by_secret(s)) if still_by_secret(s) else Finish()
 
 
 def _root_is_not_ours(s: AuthoritySituation) -> Rest | None:
@@ -296,7 +299,12 @@ def still_unprepared(s: AuthoritySituation) -> tuple[str, ...]:
 
 def still_old(s: AuthoritySituation) -> tuple[str, ...]:
     """Devices that have a certificate of the old root; one that is away keeps it from being retired."""
-    return tuple(holder.device for holder in s.holders)
+    return tuple(holder.device for holder in s.holders if not holder.by_secret)
+
+
+def still_by_secret(s: AuthoritySituation) -> tuple[str, ...]:
+    """Those that could not follow before the new root was in `spec.secretName`."""
+    return tuple(holder.device for holder in s.holders if holder.by_secret)
 
 
 def _distributing(s: AuthoritySituation, rotation: RotationStatus) -> MarkPublished | EnterPhase | Rest:

@@ -109,8 +109,8 @@ class Phase(StrEnum):
 
     PREPARING: the new root exists; devices get certificates of the old one with a cross-certificate beside them, so
     that who trusts only the new one accepts them as well. DISTRIBUTING: both roots are published. SWITCHING: the new
-    one signs; devices get its certificates, with a cross-certificate for who trusts only the old one. RETIRING: no
-    device serves a certificate of the old one; the new one takes its place.
+    one signs; devices get its certificates, with a cross-certificate for who trusts only the old one. RETIRING: the new
+    one takes its place, and is followed by those who read its Secret.
     """
 
     PREPARING = "Preparing"

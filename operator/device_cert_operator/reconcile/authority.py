@@ -12,6 +12,7 @@ from device_cert_operator.core.authority import (
     decide_authority,
     number_of,
     rotates_at,
+    still_by_secret,
     still_old,
     still_unprepared,
 )
@@ -239,6 +240,8 @@ def _rotation_as_seen(s: AuthoritySituation, status: AuthorityStatus) -> Rotatio
         waiting = still_unprepared(s)
     if rotation.phase is Phase.SWITCHING:
         waiting = still_old(s)
+    if rotation.phase is Phase.RETIRING:
+        waiting = still_by_secret(s)
     return replace(rotation, waiting_for=waiting, without_chain=s.without_chain)
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from device_cert_operator.core.authority import AuthoritySituation, Bundle, FoundRoot, Holder
 from device_cert_operator.core.authority_model import AuthorityStatus, DesiredAuthority, Phase
-from device_cert_operator.core.model import Names, Revision, names_of
+from device_cert_operator.core.model import Names, ObjectKey, Revision, names_of
 from device_cert_operator.errors import MissingReference, OperatorError, Retry
 from device_cert_operator.kube.revisions import content_digest
 from device_cert_operator.kube.roots import NewRoot, RootSecret
@@ -163,14 +163,16 @@ def _holders(this: Look) -> tuple[Holder, ...]:
     if this.status.rotation is None or known is None:
         return ()
     cache, namespace = this.tools.cache, this.desired.key.namespace
-    cross = _cross(this)
+    cross, readers = _cross(this), _uids(this, cache.using_ca(namespace, this.desired.secret_name))
     found: dict[str, Holder] = {}
     for revision in cache.revisions_under(namespace, known.fingerprint):
         for uid in revision.given_to:
             view = cache.device_with_uid(uid)
             if view is None or not (_has(view, revision) or _may_get(this, revision)):
                 continue
-            found[view.key.name] = _holder(view, sends_cross=cross in revision.sent, before=found.get(view.key.name))
+            sends_cross, by_secret = cross in revision.sent, revision.owner_uid in readers
+            before = found.get(view.key.name)
+            found[view.key.name] = _holder(view, sends_cross=sends_cross, by_secret=by_secret, before=before)
     return tuple(found[name] for name in sorted(found))
 
 
@@ -214,18 +216,23 @@ def _has(view: DeviceView, revision: Revision) -> bool:
 def _may_get(this: Look, revision: Revision) -> bool:
     """It is the wanted one of a DeviceCertificate that exists."""
     cache, namespace = this.tools.cache, this.desired.key.namespace
-    keys = cache.using_authority(namespace, this.desired.key.name)
-    owners = {view.uid for key in keys if (view := cache.certificate(key)) is not None}
+    owners = _uids(this, cache.using_authority(namespace, this.desired.key.name))
     return revision.owner_uid in owners and cache.revisions(namespace, revision.owner_uid)[-1] == revision
 
 
-def _holder(view: DeviceView, *, sends_cross: bool, before: Holder | None) -> Holder:
+def _uids(this: Look, keys: tuple[ObjectKey, ...]) -> frozenset[str]:
+    views = (this.tools.cache.certificate(key) for key in keys)
+    return frozenset(view.uid for view in views if view is not None)
+
+
+def _holder(view: DeviceView, *, sends_cross: bool, by_secret: bool, before: Holder | None) -> Holder:
     status = view.status
     stalled = any(one.type == "Stalled" and one.status == "True" for one in status.conditions)
     dropped = status.revision.chain_not_sent  # whatever its driver says
     return Holder(
         view.key.name,
         sends_cross and not dropped and (before is None or before.sends_cross),
-        "Chain" in status.capabilities and not dropped,
+        "Chain" in status.capabilities and not dropped and not by_secret,
         stalled,
+        by_secret and (before is None or before.by_secret),
     )
