@@ -43,9 +43,11 @@ def view(status: DeviceStatus = WELL, **more: Any) -> DeviceView:
     return DeviceView(KEY, "uid", "1", 1, NOW, desired(**more), status)
 
 
-def status_of(monkeypatch: pytest.MonkeyPatch, one: DeviceView, *arguments: str) -> Result:
+def status_of(
+    monkeypatch: pytest.MonkeyPatch, one: DeviceView, *arguments: str, more: DeviceView | None = None
+) -> Result:
     async def read(kubeconfig: str | None, namespace: str | None) -> list[DeviceView]:
-        return [one]
+        return [one, more] if more else [one]
 
     class Clock:
         def now(self) -> datetime:
@@ -120,6 +122,12 @@ def test_an_expired_certificate_does_not_fit_the_time(monkeypatch: pytest.Monkey
     expired = replace(WELL, served=replace(SERVED, not_after=NOW - timedelta(hours=1)))
     result = status_of(monkeypatch, view(expired), "gate", "-o", "json")
     assert json.loads(result.stdout)[0]["served"]["fitsTime"] is False
+
+
+def test_devices_of_one_name_in_two_namespaces_are_both_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    other = replace(view(), key=replace(KEY, namespace="yard"))
+    shown = status_of(monkeypatch, view(), "gate", more=other).stdout
+    assert re.findall(r"^Device: +(\S+)$", shown, re.MULTILINE) == [f"{KEY.namespace}/gate", "yard/gate"]
 
 
 def test_a_device_that_was_never_seen_is_told(monkeypatch: pytest.MonkeyPatch) -> None:

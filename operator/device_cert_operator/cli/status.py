@@ -34,7 +34,7 @@ _COLOURS = {"True": "green", "False": "red"}
 @click.option("-n", "--namespace", default=None, help="Only this namespace; default all.")
 @click.option("-o", "--output", type=click.Choice(["text", "json", "yaml"]), default="text", show_default=True)
 def status(name: str | None, kubeconfig: str | None, namespace: str | None, output: str) -> None:
-    """Show devices: address, secure or not, expiry, clock, and what is next. NAME shows one device.
+    """Show devices: address, secure or not, expiry, clock, and what is next. NAME: all of one, in each namespace.
 
     Exit code 0: all are as wanted; 1: some are not; 2: the cluster cannot be asked.
     """
@@ -58,7 +58,7 @@ def status(name: str | None, kubeconfig: str | None, namespace: str | None, outp
         case "yaml":
             click.echo(yaml.safe_dump(rows, sort_keys=False), nl=False)
         case _ if name is not None:
-            _print_one(rows[0])
+            _print_each(rows)
         case _:
             _print(rows)
     sys.exit(0 if all(row["ready"] for row in rows) else 1)
@@ -152,6 +152,14 @@ def _print(rows: list[dict[str, Any]]) -> None:
             escape(printable(told)),
         )
     Console(width=None if sys.stdout.isatty() else 200).print(table)
+
+
+def _print_each(rows: list[dict[str, Any]]) -> None:
+    """A device of this name may be in several namespaces."""
+    for number, row in enumerate(rows):
+        if number:
+            click.echo()
+        _print_one(row)
 
 
 def _print_one(row: dict[str, Any]) -> None:
