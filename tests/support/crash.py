@@ -24,26 +24,37 @@ class Crash:
         self._real: Callable[..., Coroutine[Any, Any, None]] = story.act
         self._moment = moment
         self._when = when
+        self._due = False  # a step to be struck at has begun
         self._struck = asyncio.Event()
         monkeypatch.setattr(story, "act", self._act)
 
     async def _act(self, step: Any, *rest: Any) -> None:
         here = self._when(step, *rest)
+        self._due = self._due or here
         if not here or self._moment == "after":
-            await self._real(step, *rest)
+            try:
+                await self._real(step, *rest)
+            except BaseException:
+                self._due = self._due and not here
+                raise
         if here:
             self._struck.set()
             await asyncio.Event().wait()
 
     async def survived(self, world: World, end: Coroutine[Any, Any, Any]) -> None:
-        """Wait for the end, with a new operator after each crash. The first one runs."""
+        """Wait for the end, with a new operator after each crash. The first one runs.
+
+        What the end waits for may be there while the last crash is still to come: that one is waited for as well.
+        """
         ending = asyncio.create_task(end)
-        while not ending.done():
+        while not ending.done() or self._due:
             struck = asyncio.create_task(self._struck.wait())
-            await asyncio.wait([ending, struck], return_when=asyncio.FIRST_COMPLETED)
+            waited_for = [struck] if ending.done() else [ending, struck]
+            await asyncio.wait(waited_for, return_when=asyncio.FIRST_COMPLETED)
             struck.cancel()
             if self._struck.is_set():
                 self.kills += 1
+                self._due = False
                 self._struck.clear()
                 await world.kill_operator()
                 await world.start_operator()
