@@ -98,7 +98,7 @@ async def test_a_moved_camera_with_one_slot_gets_its_new_address(world: World) -
     await world.ready("gate")
 
 
-async def test_a_key_made_on_the_camera_never_leaves_it(world: World) -> None:
+async def camera_with_key_of_its_own(world: World) -> SimulatedDevice:
     camera = await world.camera("gate", kind=Kind.FIRMWARE_CA)
     await world.credentials()
     await world.authority()
@@ -106,6 +106,11 @@ async def test_a_key_made_on_the_camera_never_leaves_it(world: World) -> None:
     await world.apply(world.device("gate", driver="camera-web"), made_there)
     await world.start_operator()
     await world.ready("gate")
+    return camera
+
+
+async def test_a_key_made_on_the_camera_never_leaves_it(world: World) -> None:
+    camera = await camera_with_key_of_its_own(world)
     await world.becomes_trusted(camera)
     told = camera.counters.requests
     assert (told["POST /cgi/certificate/request"], told["POST /cgi/certificate/signed"]) == (1, 1)
@@ -116,13 +121,7 @@ async def test_a_camera_that_cannot_serve_for_its_new_key_serves_its_own_certifi
     world: World,
 ) -> None:
     """The key of the revision before went with the new request."""
-    camera = await world.camera("gate", kind=Kind.FIRMWARE_CA)
-    await world.credentials()
-    await world.authority()
-    made_there = world.certificate("gate", privateKey={"source": "Device"})
-    await world.apply(world.device("gate", driver="camera-web"), made_there)
-    await world.start_operator()
-    await world.ready("gate")
+    camera = await camera_with_key_of_its_own(world)
     camera.faults.set(Fault.CANNOT_SERVE, 1)
     await world.kubectl("annotate", "dcert", "gate", "devicecert.io/renew=now")
     await world.holds(lambda: camera.counters.requests.get("DELETE /cgi/certificate") == 1, within=40)
